@@ -1,0 +1,1 @@
+//! Checkers: what must stay true.

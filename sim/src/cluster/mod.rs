@@ -1,0 +1,1 @@
+//! The processes of a seedlog cluster as nodes of a world.

@@ -1,0 +1,1 @@
+//! Fault sources: what goes wrong, when, and to whom.

@@ -1,0 +1,1 @@
+//! The world: processes, links, disks and clocks under one event heap.

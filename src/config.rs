@@ -1,0 +1,328 @@
+//! Settings under Kafka's names, with Kafka's defaults unless a line says otherwise.
+//!
+//! Units are part of a name only here, at the edge (`.ms`, `.bytes`); inside they are types.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+
+use crate::defect::Defects;
+use crate::time::{Duration, millis};
+
+/// A setting's type: how it reads from and prints to text.
+pub trait Setting: Sized {
+    /// # Errors
+    /// What was expected, for the user.
+    fn parse(text: &str) -> Result<Self, &'static str>;
+    fn print(&self) -> String;
+}
+
+macro_rules! number_setting {
+    ($($type:ty),*) => {$(
+        impl Setting for $type {
+            fn parse(text: &str) -> Result<Self, &'static str> {
+                text.trim().parse().map_err(|_| concat!("a number (", stringify!($type), ")"))
+            }
+            fn print(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+number_setting!(i16, i32, u32, i64, u64, usize);
+
+impl Setting for bool {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        text.trim().parse().map_err(|_| "true or false")
+    }
+    fn print(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// Milliseconds, as every `.ms` setting of Kafka counts.
+impl Setting for Duration {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        text.trim().parse().map(Duration::from_millis).map_err(|_| "milliseconds (a whole number)")
+    }
+    fn print(&self) -> String {
+        millis(*self).to_string()
+    }
+}
+
+/// A limit that -1 lifts.
+impl<T: Setting> Setting for Option<T> {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.trim() == "-1" { Ok(None) } else { T::parse(text).map(Some) }
+    }
+    fn print(&self) -> String {
+        self.as_ref().map_or_else(|| "-1".to_string(), T::print)
+    }
+}
+
+macro_rules! setting_enum {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($variant,)* }
+
+        impl Setting for $name {
+            fn parse(text: &str) -> Result<Self, &'static str> {
+                match text.trim() {
+                    $($text => Ok($name::$variant),)*
+                    _ => Err(concat!("one of:" $(, " ", $text)*)),
+                }
+            }
+            fn print(&self) -> String {
+                match self { $($name::$variant => $text,)* }.to_string()
+            }
+        }
+    };
+}
+
+setting_enum!(
+    /// `cleanup.policy`
+    CleanupPolicy { Delete = "delete", Compact = "compact", CompactDelete = "compact,delete", }
+);
+setting_enum!(
+    /// `message.timestamp.type`
+    TimestampType { CreateTime = "CreateTime", LogAppendTime = "LogAppendTime", }
+);
+setting_enum!(
+    /// `acks`
+    AcksSetting { None = "0", Leader = "1", All = "all", }
+);
+setting_enum!(
+    /// `partitioner`: how a producer picks a partition for a record that names none.
+    Partitioner { Murmur2 = "murmur2", Sticky = "sticky", RoundRobin = "roundrobin", }
+);
+setting_enum!(
+    /// `auto.offset.reset`
+    OffsetReset { Earliest = "earliest", Latest = "latest", None = "none", }
+);
+setting_enum!(
+    /// `isolation.level`
+    IsolationLevel { ReadUncommitted = "read_uncommitted", ReadCommitted = "read_committed", }
+);
+
+/// Makes a struct of settings that can be listed, set and printed by name.
+macro_rules! settings {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr, $key:literal;)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub struct $name { $($(#[$doc])* pub $field: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            /// The names that [`Self::set`] takes.
+            pub const NAMES: &'static [&'static str] = &[$($key,)*];
+
+            /// Sets one value by its name.
+            ///
+            /// # Errors
+            /// One line for the user: what the value has to be.
+            pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+                match name {
+                    $($key => match Setting::parse(value) {
+                        Ok(parsed) => self.$field = parsed,
+                        Err(expected) => return Err(format!("{name} = {value:?}: expected {expected}")),
+                    },)*
+                    _ => return Err(format!("unknown setting {name:?}")),
+                }
+                Ok(())
+            }
+
+            /// One value by its name, as text.
+            #[must_use]
+            pub fn get(&self, name: &str) -> Option<String> {
+                match name {
+                    $($key => Some(self.$field.print()),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Settings of a topic.
+    TopicConfig {
+        cleanup_policy: CleanupPolicy = CleanupPolicy::Delete, "cleanup.policy";
+        delete_retention: Duration = Duration::from_secs(86_400), "delete.retention.ms";
+        flush_messages: i64 = i64::MAX, "flush.messages";
+        max_message_bytes: u32 = 1_048_588, "max.message.bytes";
+        message_timestamp_type: TimestampType = TimestampType::CreateTime, "message.timestamp.type";
+        min_insync_replicas: u32 = 1, "min.insync.replicas";
+        retention: Option<Duration> = Some(Duration::from_secs(7 * 86_400)), "retention.ms";
+        retention_bytes: Option<u64> = None, "retention.bytes";
+        segment_bytes: u32 = 1 << 30, "segment.bytes";
+        segment_age: Duration = Duration::from_secs(7 * 86_400), "segment.ms";
+        /// Not Kafka's: rolls a segment after so many records, to make small logs interesting.
+        segment_records: u32 = u32::MAX, "segment.records";
+        unclean_leader_election: bool = false, "unclean.leader.election.enable";
+    }
+}
+
+settings! {
+    /// Settings of a broker.
+    BrokerConfig {
+        default_replication_factor: i16 = 1, "default.replication.factor";
+        num_partitions: i32 = 1, "num.partitions";
+        auto_create_topics: bool = false, "auto.create.topics.enable";
+        broker_heartbeat_interval: Duration = Duration::from_millis(2_000), "broker.heartbeat.interval.ms";
+        controlled_shutdown: bool = true, "controlled.shutdown.enable";
+        log_retention_check_interval: Duration = Duration::from_secs(300), "log.retention.check.interval.ms";
+        /// How often HW and log start checkpoints are written.
+        high_watermark_checkpoint_interval: Duration = Duration::from_secs(5), "replica.high.watermark.checkpoint.interval.ms";
+        replica_lag_time_max: Duration = Duration::from_secs(30), "replica.lag.time.max.ms";
+        replica_fetch_wait_max: Duration = Duration::from_millis(500), "replica.fetch.wait.max.ms";
+        replica_fetch_backoff: Duration = Duration::from_millis(1_000), "replica.fetch.backoff.ms";
+        replica_fetch_max_bytes: u32 = 1 << 20, "replica.fetch.max.bytes";
+        replica_fetch_response_max_bytes: u32 = 10 << 20, "replica.fetch.response.max.bytes";
+        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms";
+        producer_id_expiration: Duration = Duration::from_secs(86_400), "producer.id.expiration.ms";
+        /// Not Kafka's: where sequence numbers wrap, to reach the wrap in a short run.
+        sequence_max: i32 = i32::MAX, "producer.sequence.max";
+    }
+}
+
+settings! {
+    /// Settings of a controller.
+    ControllerConfig {
+        broker_session_timeout: Duration = Duration::from_millis(9_000), "broker.session.timeout.ms";
+        /// Whether partitions keep eligible leader replicas (KIP-966).
+        eligible_leader_replicas: bool = true, "eligible.leader.replicas.enable";
+        leader_imbalance_check_interval: Duration = Duration::from_secs(300), "leader.imbalance.check.interval.ms";
+        auto_leader_rebalance: bool = true, "auto.leader.rebalance.enable";
+        default_replication_factor: i16 = 1, "default.replication.factor";
+        num_partitions: i32 = 1, "num.partitions";
+        /// Ids in a block that a broker takes (KIP-730).
+        producer_id_block: i32 = 1_000, "producer.id.block.size";
+        /// Records between snapshots of the metadata log.
+        snapshot_records: u64 = 1_000, "metadata.log.max.record.count.between.snapshots";
+        no_op_interval: Duration = Duration::from_millis(500), "metadata.max.idle.interval.ms";
+        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms";
+    }
+}
+
+settings! {
+    /// Settings of the metadata quorum, for voters and observers.
+    QuorumConfig {
+        election_timeout: Duration = Duration::from_millis(1_000), "controller.quorum.election.timeout.ms";
+        fetch_timeout: Duration = Duration::from_millis(2_000), "controller.quorum.fetch.timeout.ms";
+        election_backoff_max: Duration = Duration::from_millis(1_000), "controller.quorum.election.backoff.max.ms";
+        append_linger: Duration = Duration::from_millis(25), "controller.quorum.append.linger.ms";
+        request_timeout: Duration = Duration::from_millis(2_000), "controller.quorum.request.timeout.ms";
+        retry_backoff: Duration = Duration::from_millis(20), "controller.quorum.retry.backoff.ms";
+        fetch_max_wait: Duration = Duration::from_millis(500), "controller.quorum.fetch.max.wait.ms";
+        fetch_max_bytes: u32 = 1 << 20, "controller.quorum.fetch.snapshot.max.bytes";
+    }
+}
+
+settings! {
+    /// Settings of a producer.
+    ProducerConfig {
+        acks: AcksSetting = AcksSetting::All, "acks";
+        batch_size: u32 = 16_384, "batch.size";
+        buffer_memory: u64 = 32 << 20, "buffer.memory";
+        delivery_timeout: Duration = Duration::from_secs(120), "delivery.timeout.ms";
+        enable_idempotence: bool = true, "enable.idempotence";
+        linger: Duration = Duration::from_millis(5), "linger.ms";
+        max_block: Duration = Duration::from_secs(60), "max.block.ms";
+        max_in_flight: u32 = 5, "max.in.flight.requests.per.connection";
+        max_request_size: u32 = 1 << 20, "max.request.size";
+        metadata_max_age: Duration = Duration::from_secs(300), "metadata.max.age.ms";
+        partitioner: Partitioner = Partitioner::Murmur2, "partitioner";
+        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms";
+        retries: u32 = u32::MAX, "retries";
+        retry_backoff: Duration = Duration::from_millis(100), "retry.backoff.ms";
+        retry_backoff_max: Duration = Duration::from_millis(1_000), "retry.backoff.max.ms";
+        reconnect_backoff: Duration = Duration::from_millis(50), "reconnect.backoff.ms";
+        reconnect_backoff_max: Duration = Duration::from_millis(1_000), "reconnect.backoff.max.ms";
+        /// Not Kafka's: where sequence numbers wrap. The brokers' must be the same.
+        sequence_max: i32 = i32::MAX, "producer.sequence.max";
+    }
+}
+
+settings! {
+    /// Settings of a consumer.
+    ConsumerConfig {
+        auto_offset_reset: OffsetReset = OffsetReset::Latest, "auto.offset.reset";
+        check_crcs: bool = true, "check.crcs";
+        fetch_max_bytes: u32 = 50 << 20, "fetch.max.bytes";
+        fetch_max_wait: Duration = Duration::from_millis(500), "fetch.max.wait.ms";
+        fetch_min_bytes: u32 = 1, "fetch.min.bytes";
+        isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "isolation.level";
+        max_partition_fetch_bytes: u32 = 1 << 20, "max.partition.fetch.bytes";
+        metadata_max_age: Duration = Duration::from_secs(300), "metadata.max.age.ms";
+        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms";
+        retry_backoff: Duration = Duration::from_millis(100), "retry.backoff.ms";
+        retry_backoff_max: Duration = Duration::from_millis(1_000), "retry.backoff.max.ms";
+        reconnect_backoff: Duration = Duration::from_millis(50), "reconnect.backoff.ms";
+        reconnect_backoff_max: Duration = Duration::from_millis(1_000), "reconnect.backoff.max.ms";
+    }
+}
+
+settings! {
+    /// Settings of an admin client.
+    AdminConfig {
+        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms";
+        api_timeout: Duration = Duration::from_secs(60), "default.api.timeout.ms";
+        retry_backoff: Duration = Duration::from_millis(100), "retry.backoff.ms";
+        retry_backoff_max: Duration = Duration::from_millis(1_000), "retry.backoff.max.ms";
+        reconnect_backoff: Duration = Duration::from_millis(50), "reconnect.backoff.ms";
+        reconnect_backoff_max: Duration = Duration::from_millis(1_000), "reconnect.backoff.max.ms";
+    }
+}
+
+/// What every server of a cluster agrees on, and what one server is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServerConfig {
+    pub node: crate::ids::NodeId,
+    pub cluster_id: Arc<str>,
+    pub endpoint: crate::ids::Endpoint,
+    pub rack: Option<Arc<str>>,
+    /// The controllers that vote, with where they listen.
+    pub voters: Arc<[Voter]>,
+    pub quorum: QuorumConfig,
+    pub defects: Defects,
+}
+
+/// A voter of the metadata quorum, as configured.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Voter {
+    pub key: crate::message::raft::ReplicaKey,
+    pub endpoint: crate::ids::Endpoint,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_survives_its_own_text() {
+        let mut config = TopicConfig::default();
+        for name in TopicConfig::NAMES {
+            let text = config.get(name).expect("a listed name is known");
+            config.set(name, &text).expect("what is printed can be parsed");
+        }
+        assert_eq!(config, TopicConfig::default());
+    }
+
+    #[test]
+    fn a_wrong_value_says_what_was_expected() {
+        let mut config = TopicConfig::default();
+        assert_eq!(
+            config.set("min.insync.replicas", "two"),
+            Err("min.insync.replicas = \"two\": expected a number (u32)".into())
+        );
+        assert_eq!(config.set("retention", "1"), Err("unknown setting \"retention\"".into()));
+        assert_eq!(config.set("retention.ms", "-1"), Ok(()));
+        assert_eq!(config.retention, None);
+    }
+}

@@ -1,0 +1,1 @@
+//! State that lives in a log: decide, append, apply, answer on commit.

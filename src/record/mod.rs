@@ -1,0 +1,1 @@
+//! RecordBatch v2, byte for byte as Kafka stores it.
