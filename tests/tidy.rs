@@ -89,7 +89,8 @@ fn files_functions_and_lines_stay_short() {
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let marks = ["TO_DO", "FIX_ME", "todo_!(", "unimplemented_!("].map(|mark| mark.replace('_', ""));
+    let marks =
+        ["TO_DO", "FIX_ME", "todo_!(", "unimplemented_!("].map(|mark| mark.replace('_', ""));
     let mut broken = Vec::new();
     for (name, text) in sources() {
         for (index, line) in text.lines().enumerate() {
@@ -177,7 +178,8 @@ fn every_scenario_begins_with_its_claim_and_is_run_by_a_test() {
 
 #[test]
 fn the_rules_themselves_can_fail() {
-    let long = format!("pub const fn long() {{\n{}}}\n", "    step();\n".repeat(MAX_FUNCTION_LINES));
+    let long =
+        format!("pub const fn long() {{\n{}}}\n", "    step();\n".repeat(MAX_FUNCTION_LINES));
     assert_eq!(long_functions(&long), [(1, MAX_FUNCTION_LINES + 2)]);
     let used: Vec<&str> = rooms_used("use crate::broker::Broker; crate::time::Now").collect();
     assert_eq!(used, ["broker", "time"]);
