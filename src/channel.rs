@@ -1,7 +1,10 @@
-//! Outbound connections of one owner: dialling, reconnect backoff, correlation and request timeouts.
+//! Outbound connections of one owner: dialling, reconnect backoff, correlation and request
+//! timeouts.
 //!
-//! After Kafka's `NetworkClient`: one connection to a peer, requests pipelined on it, answers in the
-//! order of the requests. A connection that breaks, or a request that times out, fails everything in
+//! After Kafka's `NetworkClient`: one connection to a peer, requests pipelined on it, answers in
+//! the
+//! order of the requests. A connection that breaks, or a request that times out, fails everything
+//! in
 //! flight on it; the owner decides what to send again.
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -207,7 +210,8 @@ impl<P: Ord + Clone, T> Channels<P, T> {
         Some((peer.clone(), request.tag))
     }
 
-    /// Closes connections whose oldest request is past its deadline; answers what was in flight on them.
+    /// Closes connections whose oldest request is past its deadline; answers what was in flight on
+    /// them.
     pub fn expire(&mut self, now: Instant, rng: &mut Rng, out: &mut Effects) -> Vec<(P, Vec<T>)> {
         let late: Vec<ConnId> = self
             .channels

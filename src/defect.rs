@@ -1,7 +1,8 @@
 //! The zoo's switches: historically real protocol bugs, each off unless a run asks for it.
 //!
 //! A switch stands exactly at the rule that it breaks, one `if` each. Without the cargo feature
-//! `defects` every test of a switch is a constant `false`, and the correct protocol is all there is.
+//! `defects` every test of a switch is a constant `false`, and the correct protocol is all there
+//! is.
 
 use core::fmt;
 

@@ -1,4 +1,5 @@
-//! What checkers may observe beside the effects themselves. A note never changes what a machine does.
+//! What checkers may observe beside the effects themselves. A note never changes what a machine
+//! does.
 //!
 //! Appends, truncations and messages need no note: the driver sees them as effects.
 
@@ -35,15 +36,18 @@ pub enum Event {
     QuorumHighWatermark { epoch: QuorumEpoch, offset: Offset, leads: bool },
     /// Raft: a snapshot was taken or loaded; the log starts at its end.
     Snapshot { point: LogPoint, loaded: bool },
-    /// A controller has applied committed records up to and including `offset`; `state` is a hash of its image.
+    /// A controller has applied committed records up to and including `offset`; `state` is a hash
+    /// of its image.
     StateApplied { offset: Offset, state: u64 },
-    /// The controller answers a request whose effect ends at `offset`; the committed offset is `committed`.
+    /// The controller answers a request whose effect ends at `offset`; the committed offset is
+    /// `committed`.
     ControllerReplied { offset: Offset, committed: Offset },
     /// A rare branch was reached: proves that runs get there.
     Sometimes(&'static str),
 }
 
-/// A leader's ISR: what the controller has confirmed, and with pending changes the largest it may be.
+/// A leader's ISR: what the controller has confirmed, and with pending changes the largest it may
+/// be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IsrView {
     pub leader_epoch: LeaderEpoch,

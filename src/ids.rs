@@ -20,7 +20,8 @@ macro_rules! id {
 }
 
 id!(
-    /// A broker or a controller; both share one number space (KIP-500). Negative: not known, or a bootstrap server.
+    /// A broker or a controller; both share one number space (KIP-500). Negative: not known, or a
+    /// bootstrap server.
     NodeId(i32)
 );
 id!(
@@ -32,7 +33,8 @@ id!(
     LeaderEpoch(i32)
 );
 id!(
-    /// The version of a partition's registration: grows with each change of leader, ISR or replicas (KIP-497).
+    /// The version of a partition's registration: grows with each change of leader, ISR or replicas
+    /// (KIP-497).
     PartitionEpoch(i32)
 );
 id!(

@@ -1,4 +1,5 @@
-//! The boundary: a process is a [`Machine`], and everything that crosses its edge is an [`Input`] or
+//! The boundary: a process is a [`Machine`], and everything that crosses its edge is an [`Input`]
+//! or
 //! an [`Effect`].
 //!
 //! The driver (the simulator's world, or tokio) delivers inputs one at a time and carries out the
@@ -62,11 +63,13 @@ pub enum Effect {
     Close { conn: ConnId },
     /// Sends a request on an open outbound connection.
     Send { conn: ConnId, correlation: CorrelationId, request: Arc<Request> },
-    /// Answers a request. [`crate::message::Records::Stored`] inside is resolved by the driver at once.
+    /// Answers a request. [`crate::message::Records::Stored`] inside is resolved by the driver at
+    /// once.
     Respond { to: ConnId, correlation: CorrelationId, response: Arc<Response> },
     /// A new, empty log, or one that recovery could use again. Durable at once.
     Create { log: LogId, name: Arc<LogName> },
-    /// One batch at the end of a log, into the page cache: a process crash keeps it, a power loss may not.
+    /// One batch at the end of a log, into the page cache: a process crash keeps it, a power loss
+    /// may not.
     Append { log: LogId, base: Offset, batch: Bytes },
     /// Makes everything appended so far durable; answered by [`Input::Flushed`] with `upto`.
     Flush { log: LogId, upto: LogPoint },
@@ -74,7 +77,8 @@ pub enum Effect {
     Truncate { log: LogId, to: Offset },
     /// Removes all batches that end below `to`; durable lazily.
     Trim { log: LogId, to: Offset },
-    /// Replaces the bytes of a range of whole, sealed batches: `from <= base offset < to` (compaction).
+    /// Replaces the bytes of a range of whole, sealed batches: `from <= base offset < to`
+    /// (compaction).
     Rewrite { log: LogId, from: Offset, to: Offset, batches: Arc<[Bytes]> },
     /// Removes a log and its files.
     Remove { log: LogId },

@@ -1,4 +1,5 @@
-//! A deterministic simulator that runs the seedlog core under seeded faults and checks its promises.
+//! A deterministic simulator that runs the seedlog core under seeded faults and checks its
+//! promises.
 
 pub mod bench;
 pub mod check;

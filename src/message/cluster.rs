@@ -1,4 +1,5 @@
-//! Between a broker and the active controller: registration, heartbeats, producer-id blocks (KIP-631, KIP-730).
+//! Between a broker and the active controller: registration, heartbeats, producer-id blocks
+//! (KIP-631, KIP-730).
 
 use alloc::sync::Arc;
 

@@ -35,7 +35,8 @@ pub struct FetchPartition {
     pub current_leader_epoch: LeaderEpoch,
     /// A follower's LEO, a consumer's position.
     pub fetch_offset: Offset,
-    /// The epoch of the last batch before `fetch_offset` (KIP-595), [`LeaderEpoch::NONE`] if unknown.
+    /// The epoch of the last batch before `fetch_offset` (KIP-595), [`LeaderEpoch::NONE`] if
+    /// unknown.
     pub last_fetched_epoch: LeaderEpoch,
     /// A follower's own log start offset.
     pub log_start_offset: Offset,
@@ -57,7 +58,8 @@ pub struct FetchedPartition {
     pub high_watermark: Offset,
     pub last_stable_offset: Offset,
     pub log_start_offset: Offset,
-    /// The fetcher's log parts from the leader's at this point: truncate (KIP-595). No records then.
+    /// The fetcher's log parts from the leader's at this point: truncate (KIP-595). No records
+    /// then.
     pub diverging: Option<LogPoint>,
     /// With NOT_LEADER_OR_FOLLOWER or FENCED_LEADER_EPOCH: who leads (KIP-951), if known.
     pub current_leader: Option<(NodeId, LeaderEpoch)>,

@@ -16,7 +16,8 @@ pub struct MetadataRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MetadataResponse {
     pub cluster_id: Arc<str>,
-    /// Some live broker; it forwards what only the controller can do. [`NodeId::NONE`] if none is known.
+    /// Some live broker; it forwards what only the controller can do. [`NodeId::NONE`] if none is
+    /// known.
     pub controller: NodeId,
     pub brokers: Vec<BrokerInfo>,
     pub topics: Vec<TopicInfo>,

@@ -77,7 +77,8 @@ pub struct EpochEnd {
     pub topic: TopicRef,
     pub partition: i32,
     pub error: ErrorCode,
-    /// The largest epoch at or below the requested one (KIP-279), [`LeaderEpoch::NONE`] if none is known.
+    /// The largest epoch at or below the requested one (KIP-279), [`LeaderEpoch::NONE`] if none is
+    /// known.
     pub leader_epoch: LeaderEpoch,
     /// Where that epoch ends, [`Offset::NONE`] if none is known.
     pub end_offset: Offset,

@@ -71,7 +71,8 @@ pub struct QuorumFetchRequest {
     /// The fetcher's log end: everything below is durable there.
     pub fetch_offset: Offset,
     pub last_fetched_epoch: QuorumEpoch,
-    /// The high watermark that the fetcher knows (KIP-1166): the leader answers at once when it can raise it.
+    /// The high watermark that the fetcher knows (KIP-1166): the leader answers at once when it can
+    /// raise it.
     pub high_watermark: Offset,
     pub max_wait: crate::time::Duration,
 }

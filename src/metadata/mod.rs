@@ -1,4 +1,5 @@
-//! Cluster metadata as everybody sees it: the records of the metadata log, and the image that they add up to.
+//! Cluster metadata as everybody sees it: the records of the metadata log, and the image that they
+//! add up to.
 //!
 //! The controller writes the records; controllers and brokers apply them. Ground for both.
 
