@@ -52,6 +52,9 @@ struct Channel<T> {
     in_flight: VecDeque<InFlight<T>>,
 }
 
+/// Kafka's `socket.connection.setup.timeout.ms`.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     /// Not before this instant a new dial.
@@ -60,6 +63,8 @@ enum State {
     },
     Dialling {
         conn: ConnId,
+        /// When to give up: a lost SYN has no answer at all.
+        until: Instant,
     },
     Open {
         conn: ConnId,
@@ -102,7 +107,7 @@ impl<P: Ord + Clone, T> Channels<P, T> {
             State::Down { .. } => {
                 let conn = ConnId::outbound(self.space, self.next_conn);
                 self.next_conn += 1;
-                channel.state = State::Dialling { conn };
+                channel.state = State::Dialling { conn, until: now + SETUP_TIMEOUT };
                 out.push(Effect::Connect { conn, to: to.clone() });
                 false
             }
@@ -113,6 +118,29 @@ impl<P: Ord + Clone, T> Channels<P, T> {
     #[must_use]
     pub fn in_flight(&self, peer: &P) -> usize {
         self.channels.get(peer).map_or(0, |channel| channel.in_flight.len())
+    }
+
+    /// Whether a request could be sent now; never dials.
+    #[must_use]
+    pub fn is_open(&self, peer: &P) -> bool {
+        self.channels.get(peer).is_some_and(|channel| matches!(channel.state, State::Open { .. }))
+    }
+
+    /// Whether a dial waits for its answer.
+    #[must_use]
+    pub fn is_dialling(&self, peer: &P) -> bool {
+        self.channels
+            .get(peer)
+            .is_some_and(|channel| matches!(channel.state, State::Dialling { .. }))
+    }
+
+    /// Hangs up on everybody; forgets what was in flight.
+    pub fn close_all(&mut self, out: &mut Effects) {
+        for channel in core::mem::take(&mut self.channels).into_values() {
+            if let State::Open { conn } | State::Dialling { conn, .. } = channel.state {
+                out.push(Effect::Close { conn });
+            }
+        }
     }
 
     /// When [`Channels::ready`] may dial again, if it must wait.
@@ -172,7 +200,7 @@ impl<P: Ord + Clone, T> Channels<P, T> {
         let (peer, channel) = self
             .channels
             .iter_mut()
-            .find(|(_, channel)| channel.state == State::Dialling { conn })?;
+            .find(|(_, channel)| matches!(channel.state, State::Dialling { conn: own, .. } if own == conn))?;
         channel.state = State::Open { conn };
         Some(peer.clone())
     }
@@ -192,7 +220,7 @@ impl<P: Ord + Clone, T> Channels<P, T> {
         self.channels
             .iter()
             .find(|(_, channel)| match channel.state {
-                State::Dialling { conn: own } | State::Open { conn: own } => own == conn,
+                State::Dialling { conn: own, .. } | State::Open { conn: own } => own == conn,
                 State::Down { .. } => false,
             })
             .map(|(peer, _)| peer.clone())
@@ -210,15 +238,17 @@ impl<P: Ord + Clone, T> Channels<P, T> {
         Some((peer.clone(), request.tag))
     }
 
-    /// Closes connections whose oldest request is past its deadline; answers what was in flight on
+    /// Closes connections with a request past its deadline, or that do not open in time; answers what was in flight on
     /// them.
     pub fn expire(&mut self, now: Instant, rng: &mut Rng, out: &mut Effects) -> Vec<(P, Vec<T>)> {
         let late: Vec<ConnId> = self
             .channels
             .values()
-            .filter(|channel| channel.in_flight.iter().any(|request| request.deadline <= now))
             .filter_map(|channel| match channel.state {
-                State::Open { conn } | State::Dialling { conn } => Some(conn),
+                State::Dialling { conn, until } => (until <= now).then_some(conn),
+                State::Open { conn } => {
+                    channel.in_flight.iter().any(|request| request.deadline <= now).then_some(conn)
+                }
                 State::Down { .. } => None,
             })
             .collect();
@@ -233,19 +263,24 @@ impl<P: Ord + Clone, T> Channels<P, T> {
     /// Hangs up on a peer; answers what was in flight.
     pub fn close(&mut self, peer: &P, out: &mut Effects) -> Vec<T> {
         let Some(channel) = self.channels.remove(peer) else { return Vec::new() };
-        if let State::Open { conn } | State::Dialling { conn } = channel.state {
+        if let State::Open { conn } | State::Dialling { conn, .. } = channel.state {
             out.push(Effect::Close { conn });
         }
         channel.in_flight.into_iter().map(|request| request.tag).collect()
     }
 
-    /// The next request timeout. (The end of a backoff is not included: an owner that has something
+    /// The next timeout of a request or a dial. (The end of a backoff is not included: an owner that has something
     /// to send asks [`Channels::blocked_until`].)
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.channels
             .values()
-            .filter_map(|channel| channel.in_flight.iter().map(|request| request.deadline).min())
+            .filter_map(|channel| match channel.state {
+                State::Dialling { until, .. } => Some(until),
+                State::Open { .. } | State::Down { .. } => {
+                    channel.in_flight.iter().map(|request| request.deadline).min()
+                }
+            })
             .fold(None, |a, b| earliest(a, Some(b)))
     }
 }
@@ -283,6 +318,17 @@ mod tests {
         channels.send(&7, request(), now + Duration::from_secs(1), "tag", &mut out);
         assert_eq!(channels.answered(conn, CorrelationId(0)), Some((7, "tag")));
         assert_eq!(channels.answered(conn, CorrelationId(0)), None);
+    }
+
+    #[test]
+    fn a_dial_without_an_answer_is_given_up() {
+        let (mut channels, mut out, mut rng) = (channels(), Effects::new(), Rng::from_number(1));
+        channels.ready(Instant::ZERO, &7, &endpoint(), &mut out);
+        assert!(channels.is_dialling(&7) && !channels.is_open(&7));
+        let until = channels.deadline().expect("a dial has a deadline");
+        assert_eq!(until, Instant::ZERO + SETUP_TIMEOUT);
+        assert_eq!(channels.expire(until, &mut rng, &mut out), [(7, alloc::vec![])]);
+        assert!(channels.blocked_until(&7).is_some());
     }
 
     #[test]
