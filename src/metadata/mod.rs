@@ -4,6 +4,7 @@
 //! The controller writes the records; controllers and brokers apply them. Ground for both.
 
 mod apply;
+mod batch;
 mod codec;
 mod encode;
 pub mod image;
