@@ -1,1 +1,5 @@
 //! One partition on one broker.
+
+mod context;
+
+pub use context::{Budget, Changes, Context, Fetched, Reader};
