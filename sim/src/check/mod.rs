@@ -1,1 +1,472 @@
 //! Checkers: what must stay true.
+//!
+//! The oracle sees every effect of every process and keeps ghost state that no process can see: what
+//! each replica's disk holds, and what was ever committed. Every check is incremental, so that all of
+//! them run after every event. Codes are those of the protocol page: R (replication), K (metadata
+//! quorum), P (producers), J (the Jepsen Kafka anomalies).
+
+mod client;
+mod ghost;
+mod partition;
+mod payload;
+mod producer;
+mod quorum;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+use seedlog::event::Event;
+use seedlog::ids::{BrokerEpoch, LogId, NodeId, Offset, PartitionId, TopicName};
+use seedlog::machine::{Effect, LogName, Survived, SurvivedLog};
+use seedlog::metadata::{Image, MetadataRecord, PartitionImage};
+use seedlog::op::ConsumedRecord;
+use seedlog::record;
+use seedlog::time::Instant;
+
+pub use client::Promises;
+use client::Ledger;
+use ghost::{GhostBatch, GhostLog};
+use partition::{Partition, Surroundings};
+pub use payload::RecordId;
+use quorum::Quorum;
+use tally::Tally;
+pub use tally::{Check, Count, Violation};
+
+/// What the oracle has to know beforehand.
+#[derive(Clone, Debug)]
+pub struct CheckSettings {
+    pub voters: Vec<NodeId>,
+    pub promises: Promises,
+    /// Where sequences wrap.
+    pub sequence_max: i32,
+    /// Whether partitions keep eligible leader replicas (KIP-966).
+    pub elr_enabled: bool,
+}
+
+/// All checkers of one run.
+#[derive(Clone, Debug)]
+pub struct Checkers {
+    settings: CheckSettings,
+    tally: Tally,
+    quorum: Quorum,
+    image: Image,
+    partitions: IndexMap<PartitionId, Partition, FxBuildHasher>,
+    nodes: BTreeMap<NodeId, Node>,
+    ledger: Ledger,
+}
+
+/// What the oracle knows of one server.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    running: bool,
+    /// The epoch that the running incarnation got.
+    registered: Option<BrokerEpoch>,
+    logs: BTreeMap<LogId, GhostName>,
+}
+
+/// Which log a handle names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GhostName {
+    Metadata,
+    Partition(PartitionId),
+}
+
+impl From<&LogName> for GhostName {
+    fn from(name: &LogName) -> Self {
+        match name {
+            LogName::Metadata => GhostName::Metadata,
+            LogName::Partition { id, .. } => GhostName::Partition(*id),
+        }
+    }
+}
+
+/// Splits the oracle: a partition to work on, what surrounds it, and the tally.
+macro_rules! with_partition {
+    ($self:ident, $id:expr, |$partition:ident, $around:ident, $tally:ident| $body:expr) => {{
+        let Checkers { image, partitions, nodes, tally: $tally, .. } = $self;
+        let id: PartitionId = $id;
+        let current = |node: NodeId| is_current(image, nodes, node);
+        let $around = &Surroundings {
+            image: image.partition(id).map(|partition| &**partition),
+            min_insync_replicas: min_insync_replicas(image, id),
+            current: &current,
+        };
+        let $partition = partitions.entry(id).or_insert_with(|| Partition::new(id));
+        $body
+    }};
+}
+
+/// Whether a broker runs in the incarnation that the controller has registered.
+fn is_current(image: &Image, nodes: &BTreeMap<NodeId, Node>, node: NodeId) -> bool {
+    let Some(state) = nodes.get(&node) else { return false };
+    let Some(broker) = image.brokers.get(&node) else { return false };
+    state.running && state.registered == Some(broker.epoch)
+}
+
+/// A leader from outside of ISR and ELR.
+fn elected_unclean(old: &PartitionImage, new: &PartitionImage) -> bool {
+    new.leader != NodeId::NONE
+        && new.leader != old.leader
+        && !old.isr.contains(&new.leader)
+        && !old.elr.contains(&new.leader)
+}
+
+fn min_insync_replicas(image: &Image, id: PartitionId) -> usize {
+    let replicas = image.partition(id).map_or(1, |partition| partition.replicas.len());
+    let configured = image.topic_config(id.topic).min_insync_replicas;
+    usize::try_from(configured).unwrap_or(usize::MAX).min(replicas).max(1)
+}
+
+impl Checkers {
+    #[must_use]
+    pub fn new(settings: CheckSettings) -> Self {
+        let quorum = Quorum::new(settings.voters.iter().copied());
+        Checkers {
+            settings,
+            tally: Tally::default(),
+            quorum,
+            image: Image::default(),
+            partitions: IndexMap::default(),
+            nodes: BTreeMap::new(),
+            ledger: Ledger::default(),
+        }
+    }
+
+    /// Sets the simulated time and the number of the event that comes next.
+    pub fn at(&mut self, now: Instant, event: u64) {
+        self.tally.at(now, event);
+    }
+
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        self.tally.violations()
+    }
+
+    #[must_use]
+    pub fn count(&self, check: Check) -> Count {
+        self.tally.count(check)
+    }
+
+    /// The committed metadata, as the oracle has read it from the log.
+    #[must_use]
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// How far a partition was ever committed.
+    #[must_use]
+    pub fn committed_end(&self, id: PartitionId) -> Offset {
+        self.partitions.get(&id).map_or(Offset::ZERO, Partition::true_high_watermark)
+    }
+
+    /// A server process starts with what its disk kept.
+    pub fn started(&mut self, node: NodeId, survived: &Survived) {
+        let state = self.nodes.entry(node).or_default();
+        state.running = true;
+        state.registered = None;
+        state.logs =
+            survived.logs.iter().map(|log| (log.log, GhostName::from(&*log.name))).collect();
+        for log in &survived.logs {
+            match GhostName::from(&*log.name) {
+                GhostName::Metadata => self.quorum.survived(node, read_survived(log)),
+                GhostName::Partition(id) => with_partition!(self, id, |partition, around, tally| {
+                    partition.survived(node, read_survived(log), around, tally);
+                }),
+            }
+        }
+    }
+
+    /// A server process is gone: crashed, shut down, or without power.
+    pub fn stopped(&mut self, node: NodeId) {
+        let state = self.nodes.entry(node).or_default();
+        state.running = false;
+        state.registered = None;
+    }
+
+    /// A server's disk was wiped.
+    pub fn wiped(&mut self, node: NodeId) {
+        let logs = std::mem::take(&mut self.nodes.entry(node).or_default().logs);
+        for name in logs.into_values() {
+            match name {
+                GhostName::Metadata => self.quorum.wiped(node),
+                GhostName::Partition(id) => with_partition!(self, id, |partition, around, tally| {
+                    partition.removed(node, true, around, tally);
+                }),
+            }
+        }
+    }
+
+    /// `Input::Flushed` was delivered.
+    pub fn flushed(&mut self, node: NodeId, log: LogId, upto: Offset) {
+        if self.name(node, log) == Some(GhostName::Metadata) {
+            self.quorum.flushed(node, upto);
+        }
+    }
+
+    fn name(&self, node: NodeId, log: LogId) -> Option<GhostName> {
+        self.nodes.get(&node)?.logs.get(&log).copied()
+    }
+
+    /// A server's step had these effects; they are not carried out yet.
+    pub fn effects(&mut self, node: NodeId, effects: &[Effect]) {
+        for effect in effects {
+            self.effect(node, effect);
+        }
+    }
+
+    fn effect(&mut self, node: NodeId, effect: &Effect) {
+        match effect {
+            Effect::Create { log, name } => {
+                let name = GhostName::from(&**name);
+                self.nodes.entry(node).or_default().logs.insert(*log, name);
+            }
+            Effect::Append { log, batch, .. } => self.appended(node, *log, batch),
+            Effect::Truncate { log, to } => match self.name(node, *log) {
+                Some(GhostName::Metadata) => self.quorum.truncated(node, *to),
+                Some(GhostName::Partition(id)) => with_partition!(self, id, |partition, around, tally| {
+                    partition.truncated(node, *to);
+                    partition.check_candidates(around, tally);
+                }),
+                None => {}
+            },
+            Effect::Trim { log, to } => match self.name(node, *log) {
+                Some(GhostName::Metadata) => self.quorum.trimmed(node, *to),
+                Some(GhostName::Partition(id)) => {
+                    with_partition!(self, id, |partition, _around, _tally| partition.trimmed(node, *to));
+                }
+                None => {}
+            },
+            Effect::Remove { log } => self.removed(node, *log),
+            Effect::Note(event) => self.noted(node, event),
+            Effect::Connect { .. }
+            | Effect::Close { .. }
+            | Effect::Send { .. }
+            | Effect::Respond { .. }
+            | Effect::Flush { .. }
+            | Effect::Rewrite { .. }
+            | Effect::Save { .. }
+            | Effect::Delete { .. }
+            | Effect::Load { .. }
+            | Effect::Return { .. }
+            | Effect::Halt => {}
+        }
+    }
+
+    fn appended(&mut self, node: NodeId, log: LogId, batch: &bytes::Bytes) {
+        let Some(name) = self.name(node, log) else { return };
+        let Some(batch) = GhostBatch::read(batch) else { return };
+        match name {
+            GhostName::Metadata => self.quorum.appended(node, batch, &mut self.tally),
+            GhostName::Partition(id) => with_partition!(self, id, |partition, _around, tally| {
+                partition.appended(node, batch, tally);
+            }),
+        }
+    }
+
+    fn removed(&mut self, node: NodeId, log: LogId) {
+        let name = self.nodes.get_mut(&node).and_then(|state| state.logs.remove(&log));
+        if let Some(GhostName::Partition(id)) = name {
+            with_partition!(self, id, |partition, around, tally| {
+                partition.removed(node, false, around, tally);
+            });
+        }
+    }
+
+    fn noted(&mut self, node: NodeId, event: &Event) {
+        let Checkers { quorum, tally, .. } = self;
+        match event {
+            Event::LeaderStarted { partition, leader_epoch, .. } => {
+                with_partition!(self, *partition, |ghost, around, tally| {
+                    ghost.leader_started(node, *leader_epoch, around, tally);
+                });
+            }
+            Event::HighWatermark { partition, leader_epoch, offset, leads } => {
+                let fresh = with_partition!(self, *partition, |ghost, around, tally| {
+                    ghost.high_watermark(node, *leader_epoch, *offset, *leads, around, tally)
+                });
+                self.committed(*partition, &fresh);
+            }
+            Event::Isr { partition, view } => {
+                with_partition!(self, *partition, |ghost, around, tally| {
+                    ghost.isr_view(node, view.clone(), around, tally);
+                });
+            }
+            Event::Registered { epoch } => {
+                self.nodes.entry(node).or_default().registered = Some(*epoch);
+                self.check_broker(node);
+            }
+            Event::Voted { epoch, for_node } => quorum.voted(node, *epoch, *for_node, tally),
+            Event::RoleChanged { epoch, role, .. } => quorum.role(node, *epoch, *role, tally),
+            Event::QuorumHighWatermark { offset, leads, .. } => {
+                let fresh = quorum.high_watermark(node, *offset, *leads, tally);
+                self.metadata_committed(&fresh);
+            }
+            Event::Snapshot { point, loaded } => quorum.snapshot(node, *point, *loaded, tally),
+            Event::MetadataApplied { offset, state } | Event::StateApplied { offset, state } => {
+                quorum.applied(node, *offset, *state, tally);
+            }
+            Event::ControllerReplied { offset, .. } => quorum.replied(node, *offset, tally),
+            Event::FollowerStarted { .. }
+            | Event::ReplicaStopped { .. }
+            | Event::Fenced { .. }
+            | Event::Sometimes(_) => {}
+        }
+    }
+
+    fn committed(&mut self, id: PartitionId, fresh: &[GhostBatch]) {
+        let Checkers { settings, tally, partitions, ledger, .. } = self;
+        let Some(partition) = partitions.get_mut(&id) else { return };
+        for batch in fresh {
+            partition.sessions.committed(id, batch, settings.sequence_max, tally);
+            ledger.committed(id, batch, settings.promises, tally);
+        }
+    }
+
+    /// A broker has just learned its epoch: from now on it counts as a candidate.
+    fn check_broker(&mut self, node: NodeId) {
+        let hosted: Vec<PartitionId> = self
+            .partitions
+            .iter()
+            .filter(|(_, partition)| partition.replicas.contains_key(&node))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in hosted {
+            with_partition!(self, id, |partition, around, tally| {
+                partition.check_candidates(around, tally);
+            });
+        }
+    }
+
+    /// Applies committed metadata records to the oracle's own image, a batch at once.
+    fn metadata_committed(&mut self, fresh: &[GhostBatch]) {
+        for batch in fresh {
+            let mut touched: BTreeMap<PartitionId, Option<PartitionImage>> = BTreeMap::new();
+            for record in record::records(&batch.bytes).unwrap_or_default() {
+                let Some(value) = record.value else { continue };
+                let Ok(change) = MetadataRecord::decode(&value) else { continue };
+                self.before_change(&change, &mut touched);
+                self.image.apply(&change, record.offset);
+            }
+            for (id, old) in touched {
+                self.registration_changed(id, old.as_ref());
+            }
+        }
+    }
+
+    /// Remembers what a record is about to change.
+    fn before_change(
+        &mut self,
+        change: &MetadataRecord,
+        touched: &mut BTreeMap<PartitionId, Option<PartitionImage>>,
+    ) {
+        match change {
+            MetadataRecord::Partition { id, .. } | MetadataRecord::PartitionChange { id, .. } => {
+                let old = self.image.partition(*id).map(|partition| (**partition).clone());
+                touched.entry(*id).or_insert(old);
+            }
+            MetadataRecord::RegisterBroker { node, epoch, .. } => {
+                let old = self.image.brokers.get(node).map(|broker| broker.epoch);
+                self.tally.expect(Check::EpochsMonotone, old.is_none_or(|old| old <= *epoch), || {
+                    format!("broker {node}: epoch fell from {old:?} to {epoch}")
+                });
+            }
+            MetadataRecord::RemoveTopic { id } => {
+                self.partitions.retain(|partition, _| partition.topic != *id);
+            }
+            MetadataRecord::UnregisterBroker { .. }
+            | MetadataRecord::BrokerChange { .. }
+            | MetadataRecord::Topic { .. }
+            | MetadataRecord::Config { .. }
+            | MetadataRecord::ProducerIds { .. }
+            | MetadataRecord::NoOp => {}
+        }
+    }
+
+    fn registration_changed(&mut self, id: PartitionId, old: Option<&PartitionImage>) {
+        let elr_enabled = self.settings.elr_enabled;
+        let unclean = self.image.topic_config(id.topic).unclean_leader_election
+            && self.image.partition(id).zip(old).is_some_and(|(new, old)| elected_unclean(old, new));
+        let brokers = &self.image.brokers;
+        let fenced_now: Vec<NodeId> =
+            brokers.iter().filter(|(_, broker)| broker.fenced).map(|(node, _)| *node).collect();
+        with_partition!(self, id, |partition, around, tally| {
+            if unclean {
+                partition.excuse();
+            }
+            let fenced = |node: NodeId| fenced_now.contains(&node);
+            partition.registered(old, around, &fenced, elr_enabled, tally);
+        });
+    }
+
+    fn partition_id(&self, topic: &TopicName, partition: i32) -> Option<PartitionId> {
+        Some(PartitionId { topic: *self.image.names.get(topic)?, partition })
+    }
+
+    /// A send of a record was acknowledged.
+    pub fn acknowledged(&mut self, topic: &TopicName, partition: i32, record: RecordId, offset: Offset) {
+        let Some(id) = self.partition_id(topic, partition) else { return };
+        if offset == Offset::NONE || self.partitions.get(&id).is_some_and(|p| p.excused) {
+            return;
+        }
+        let committed = self.committed_end(id);
+        let promises = self.settings.promises;
+        self.ledger.acknowledged(id, record, offset, promises, committed, &mut self.tally);
+    }
+
+    /// A send failed and surely had no effect.
+    pub fn send_failed(&mut self, record: RecordId) {
+        self.ledger.send_failed(record, &mut self.tally);
+    }
+
+    /// A poll of a consumer delivered records.
+    pub fn polled(&mut self, consumer: u32, records: &[ConsumedRecord]) {
+        for consumed in records {
+            let Some(id) = self.partition_id(&consumed.topic, consumed.partition) else { continue };
+            let Some(partition) = self.partitions.get(&id) else { continue };
+            if partition.excused {
+                continue;
+            }
+            let record = consumed.value.as_ref().and_then(|value| RecordId::of(value));
+            let (log, tally) = (&partition.committed, &mut self.tally);
+            self.ledger.polled(consumer, id, consumed.offset, record, log, tally);
+        }
+    }
+
+    /// A consumer process started anew: it may read from anywhere.
+    pub fn consumer_gone(&mut self, consumer: u32) {
+        self.ledger.consumer_gone(consumer);
+    }
+
+    /// A consumer was moved to another place in a partition.
+    pub fn consumer_moved(&mut self, consumer: u32, topic: &TopicName, partition: i32) {
+        if let Some(id) = self.partition_id(topic, partition) {
+            self.ledger.moved(consumer, id);
+        }
+    }
+
+    /// The run is over, and consumers had time to read everything.
+    pub fn ended(&mut self) {
+        let Checkers { ledger, partitions, tally, .. } = self;
+        ledger.ended(|id| partitions.get(&id).is_none_or(|p| p.excused), tally);
+    }
+}
+
+/// What is readable of a surviving log: whole batches up to the first that is not.
+fn read_survived(log: &SurvivedLog) -> GhostLog {
+    let mut ghost = GhostLog::default();
+    for chunk in &log.chunks {
+        for batch in record::batches(chunk) {
+            let Ok((header, bytes)) = batch else { return ghost };
+            if ghost.is_empty() {
+                ghost = GhostLog::starting_at(header.base_offset);
+            }
+            let Some(batch) = GhostBatch::read(&bytes) else { return ghost };
+            ghost.append(batch);
+        }
+    }
+    ghost
+}

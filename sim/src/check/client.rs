@@ -1,0 +1,212 @@
+//! What clients saw, held against what was committed: P3, P4 and the Jepsen Kafka anomalies for data
+//! without transactions.
+//!
+//! Kafka gives offsets, so the version order is known and every check is one look-up.
+
+use std::collections::BTreeMap;
+
+use indexmap::{IndexMap, IndexSet};
+use rustc_hash::FxBuildHasher;
+use seedlog::ids::{Offset, PartitionId};
+
+use super::ghost::{GhostBatch, GhostLog};
+use super::payload::RecordId;
+use super::tally::{Check, Tally};
+
+/// Records remembered for look-ups, oldest forgotten first: bounds memory in endless runs.
+const REMEMBERED: usize = 1 << 18;
+
+/// Where a record was committed.
+type Place = (PartitionId, Offset);
+
+/// The ledger of records between producers and consumers.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// Where each record was committed (first).
+    places: IndexMap<RecordId, Place, FxBuildHasher>,
+    /// Look-ups of records below this index were forgotten.
+    forgotten: bool,
+    /// Records whose send failed for sure.
+    failed: IndexSet<RecordId, FxBuildHasher>,
+    /// Per source and partition, the number committed last.
+    order: BTreeMap<(PartitionId, u32), u64>,
+    /// Per source and partition, the number and offset acknowledged last.
+    acks: BTreeMap<(PartitionId, u32), (u64, Offset)>,
+    /// Per partition, the end of what was acknowledged.
+    acknowledged: BTreeMap<PartitionId, Offset>,
+    /// Per consumer and partition, the next offset to come.
+    cursors: BTreeMap<(u32, PartitionId), Offset>,
+}
+
+/// What the producers of a workload promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promises {
+    /// Idempotent sessions: no duplicate.
+    pub no_duplicates: bool,
+    /// One session's records stay in order.
+    pub ordered: bool,
+    /// acks=all: what is acknowledged is committed.
+    pub durable: bool,
+}
+
+impl Ledger {
+    /// A batch was committed.
+    pub fn committed(&mut self, id: PartitionId, batch: &GhostBatch, promises: Promises, tally: &mut Tally) {
+        for (record, offset) in RecordId::in_batch(&batch.bytes) {
+            self.committed_record((id, offset), record, promises, tally);
+        }
+    }
+
+    fn committed_record(&mut self, place: Place, record: RecordId, promises: Promises, tally: &mut Tally) {
+        let (id, offset) = place;
+        let first = *self.places.entry(record).or_insert(place);
+        if self.places.len() > 2 * REMEMBERED {
+            self.forgotten = true;
+            self.places.drain(..REMEMBERED);
+        }
+        if promises.no_duplicates {
+            tally.expect(Check::Duplicate, first == place, || {
+                format!("record {record} is at {id} {offset} and at {} {}", first.0, first.1)
+            });
+        }
+        if promises.ordered && first == place {
+            let last = self.order.entry((id, record.source)).or_default();
+            tally.expect(Check::ProducerOrder, record.number > *last, || {
+                format!("{id} {offset}: record {record} comes after number {last} of its session")
+            });
+            *last = record.number.max(*last);
+        }
+        if !self.failed.is_empty() {
+            self.check_not_failed(record, place, tally);
+        }
+    }
+
+    fn check_not_failed(&self, record: RecordId, place: Place, tally: &mut Tally) {
+        let failed = self.failed.contains(&record);
+        tally.expect(Check::AbortedRead, !failed, || {
+            format!("record {record} failed for sure, yet is committed at {} {}", place.0, place.1)
+        });
+    }
+
+    /// A send failed, and its client says that it surely had no effect.
+    pub fn send_failed(&mut self, record: RecordId, tally: &mut Tally) {
+        self.failed.insert(record);
+        if let Some(place) = self.places.get(&record) {
+            self.check_not_failed(record, *place, tally);
+        }
+    }
+
+    /// A send was acknowledged at an offset (acks=1 and all).
+    pub fn acknowledged(
+        &mut self,
+        id: PartitionId,
+        record: RecordId,
+        offset: Offset,
+        promises: Promises,
+        committed_end: Offset,
+        tally: &mut Tally,
+    ) {
+        if promises.durable {
+            tally.expect(Check::AckedDurable, offset < committed_end, || {
+                format!("{id}: record {record} was acknowledged at {offset}, committed is below {committed_end}")
+            });
+            let place = self.places.get(&record).copied();
+            if place.is_some() || !self.forgotten {
+                tally.expect(Check::AckTruth, place == Some((id, offset)), || {
+                    format!("{id}: record {record} was acknowledged at {offset}, but is at {place:?}")
+                });
+            }
+            let overtaken = self.cursors.iter().find(|((_, partition), next)| {
+                *partition == id && **next > offset && place.is_none() && !self.forgotten
+            });
+            tally.expect(Check::LostWrite, overtaken.is_none(), || {
+                format!("{id}: record {record} was acknowledged at {offset} and never read by {overtaken:?}")
+            });
+        }
+        if promises.ordered {
+            let (number, last) = *self.acks.entry((id, record.source)).or_insert((record.number, offset));
+            let grows = (record.number >= number) == (offset >= last);
+            tally.expect(Check::NonmonotonicSend, grows, || {
+                format!("{id}: record {record} was acknowledged at {offset}, number {number} at {last}")
+            });
+            if record.number > number {
+                self.acks.insert((id, record.source), (record.number, offset));
+            }
+        }
+        let end = self.acknowledged.entry(id).or_default();
+        *end = (*end).max(offset.next());
+    }
+
+    /// A consumer was told to go somewhere else, restarted, or was assigned the partition anew.
+    pub fn moved(&mut self, consumer: u32, id: PartitionId) {
+        self.cursors.remove(&(consumer, id));
+    }
+
+    /// A consumer process is gone.
+    pub fn consumer_gone(&mut self, consumer: u32) {
+        self.cursors.retain(|(owner, _), _| *owner != consumer);
+    }
+
+    /// A poll delivered a record.
+    pub fn polled(
+        &mut self,
+        consumer: u32,
+        id: PartitionId,
+        offset: Offset,
+        record: Option<RecordId>,
+        committed: &GhostLog,
+        tally: &mut Tally,
+    ) {
+        if let Some(record) = record {
+            let place = self.places.get(&record).copied();
+            if place.is_some() || !self.forgotten {
+                tally.expect(Check::InconsistentOffsets, place == Some((id, offset)) || self.is_copy(record, id, offset, committed), || {
+                    format!("consumer {consumer} read record {record} at {id} {offset}, committed is at {place:?}")
+                });
+            }
+            if !self.failed.is_empty() {
+                self.check_not_failed(record, (id, offset), tally);
+            }
+        }
+        if let Some(next) = self.cursors.insert((consumer, id), offset.next()) {
+            tally.expect(Check::NonmonotonicPoll, offset >= next, || {
+                format!("consumer {consumer} read {id} {offset} after it had read up to {next}")
+            });
+            let skipped = (offset > next).then(|| skipped(committed, next, offset)).flatten();
+            tally.expect(Check::PollSkip, skipped.is_none(), || {
+                format!("consumer {consumer} read {id} {offset} and left out {skipped:?}")
+            });
+        }
+    }
+
+    /// Without idempotence a record may stand at several offsets.
+    fn is_copy(&self, record: RecordId, id: PartitionId, offset: Offset, committed: &GhostLog) -> bool {
+        let _ = id;
+        committed
+            .at(offset)
+            .is_some_and(|batch| RecordId::in_batch(&batch.bytes).any(|found| found == (record, offset)))
+    }
+
+    /// At the end, when consumers had time to read everything.
+    pub fn ended(&self, excused: impl Fn(PartitionId) -> bool, tally: &mut Tally) {
+        for ((consumer, id), next) in &self.cursors {
+            let Some(end) = self.acknowledged.get(id) else { continue };
+            if excused(*id) {
+                continue;
+            }
+            tally.expect(Check::Unseen, next >= end, || {
+                format!("consumer {consumer} read {id} up to {next}, acknowledged is up to {end}")
+            });
+        }
+    }
+}
+
+/// A data batch that lies wholly in `from..to`.
+fn skipped(committed: &GhostLog, from: Offset, to: Offset) -> Option<String> {
+    let from = from.max(committed.start());
+    committed
+        .from(from)
+        .take_while(|batch| batch.base < to)
+        .find(|batch| RecordId::in_batch(&batch.bytes).any(|(_, at)| from <= at && at < to))
+        .map(GhostBatch::describe)
+}

@@ -1,0 +1,337 @@
+//! Ghost state of one partition, and the invariants of replication: R1-R9.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use seedlog::event::IsrView;
+use seedlog::ids::{LeaderEpoch, NodeId, Offset, PartitionId};
+use seedlog::metadata::PartitionImage;
+
+use super::ghost::{GhostBatch, GhostLog, Replica};
+use super::producer::Sessions;
+use super::tally::{Check, Tally};
+
+/// Everything the oracle knows of one partition.
+#[derive(Clone, Debug, Default)]
+pub struct Partition {
+    pub id: PartitionId,
+    /// By broker, also of brokers that are down: what is on their disks.
+    pub replicas: BTreeMap<NodeId, Replica>,
+    /// What was ever committed, fixed at the first leader's high watermark that passed it.
+    pub committed: GhostLog,
+    /// Content by place of creation (R2), as far as `committed` reaches back.
+    created: BTreeMap<(Offset, LeaderEpoch), u64>,
+    /// Who led in which epoch (R9).
+    leaders: BTreeMap<LeaderEpoch, NodeId>,
+    /// The leaders' own views of the ISR.
+    views: BTreeMap<NodeId, Arc<IsrView>>,
+    /// The last high watermark of each broker as a leader.
+    leader_marks: BTreeMap<NodeId, (LeaderEpoch, Offset)>,
+    pub sessions: Sessions,
+    /// Crashes that lost records here since the ISR was last complete.
+    lossy_crashes: usize,
+    /// More was lost than the protocol promises to survive, or an unclean election was asked for:
+    /// what was committed is no longer expected to be there.
+    pub excused: bool,
+}
+
+/// What the oracle knows about the cluster while it looks at one partition.
+pub struct Surroundings<'a> {
+    /// The committed registration, if the topic still exists.
+    pub image: Option<&'a PartitionImage>,
+    pub min_insync_replicas: usize,
+    /// Whether a broker runs in the incarnation that the controller has registered.
+    pub current: &'a dyn Fn(NodeId) -> bool,
+}
+
+impl Partition {
+    #[must_use]
+    pub fn new(id: PartitionId) -> Self {
+        Partition { id, ..Partition::default() }
+    }
+
+    /// Everything below this offset was committed once.
+    #[must_use]
+    pub fn true_high_watermark(&self) -> Offset {
+        self.committed.end()
+    }
+
+    pub fn appended(&mut self, node: NodeId, batch: GhostBatch, tally: &mut Tally) {
+        let created = *self.created.entry((batch.base, batch.epoch)).or_insert(batch.digest);
+        tally.expect(Check::EpochOffsetUnique, created == batch.digest, || {
+            format!("{}: broker {node} appends other content as {}", self.id, batch.describe())
+        });
+        self.replicas.entry(node).or_default().log.append(batch);
+    }
+
+    pub fn truncated(&mut self, node: NodeId, to: Offset) {
+        self.replicas.entry(node).or_default().truncate(to);
+    }
+
+    pub fn trimmed(&mut self, node: NodeId, to: Offset) {
+        let replica = self.replicas.entry(node).or_default();
+        replica.log.trim(to);
+        if replica.log.is_empty() {
+            replica.verified = replica.verified.max(to);
+        }
+        let low = self.replicas.values().map(|replica| replica.log.start()).min();
+        let low = low.unwrap_or(Offset::ZERO).min(self.committed.end());
+        self.committed.trim(low);
+        self.created = self.created.split_off(&(low, LeaderEpoch(0)));
+    }
+
+    /// A broker starts with what its disk kept.
+    pub fn survived(&mut self, node: NodeId, log: GhostLog, around: &Surroundings<'_>, tally: &mut Tally) {
+        let before = self.replicas.get(&node).map_or(Offset::ZERO, |replica| replica.log.end());
+        let lost = log.end() < before.min(self.true_high_watermark());
+        self.replicas.insert(node, Replica { log, verified: Offset::ZERO });
+        self.leader_marks.remove(&node);
+        self.views.remove(&node);
+        if lost {
+            self.lossy_crashes += 1;
+            self.check_held_somewhere(around, tally);
+        }
+    }
+
+    /// A broker's disk was wiped, or its replica removed.
+    pub fn removed(&mut self, node: NodeId, lossy: bool, around: &Surroundings<'_>, tally: &mut Tally) {
+        let held = self.replicas.remove(&node).is_some_and(|replica| !replica.log.is_empty());
+        if lossy && held {
+            self.lossy_crashes += 1;
+            self.check_held_somewhere(around, tally);
+        }
+    }
+
+    /// R11: no committed record is lost by all replicas, up to the losses that the protocol survives.
+    fn check_held_somewhere(&mut self, around: &Surroundings<'_>, tally: &mut Tally) {
+        if self.lossy_crashes + 1 > around.min_insync_replicas.max(1) {
+            self.excused = true;
+        }
+        if self.excused || around.image.is_none() {
+            return;
+        }
+        let wanted = self.true_high_watermark();
+        let committed = &self.committed;
+        let held = self
+            .replicas
+            .values_mut()
+            .any(|replica| replica.verify(committed, wanted).is_ok_and(|upto| upto >= wanted));
+        tally.expect(Check::AckedDurable, held, || {
+            format!("{}: no replica holds all committed records below {wanted} any more", self.id)
+        });
+    }
+
+    pub fn leader_started(
+        &mut self,
+        node: NodeId,
+        epoch: LeaderEpoch,
+        around: &Surroundings<'_>,
+        tally: &mut Tally,
+    ) {
+        let leader = *self.leaders.entry(epoch).or_insert(node);
+        tally.expect(Check::OneLeaderPerEpoch, leader == node, || {
+            format!("{}: brokers {leader} and {node} both lead in epoch {epoch}", self.id)
+        });
+        while self.leaders.len() > 16 {
+            self.leaders.pop_first();
+        }
+        let current = around
+            .image
+            .is_some_and(|image| image.leader_epoch == epoch && image.leader == node);
+        if current && !self.excused {
+            let wanted = self.true_high_watermark();
+            self.expect_complete(Check::LeaderCompleteness, node, wanted, "leads", tally);
+        }
+    }
+
+    fn expect_complete(
+        &mut self,
+        check: Check,
+        node: NodeId,
+        wanted: Offset,
+        role: &str,
+        tally: &mut Tally,
+    ) {
+        let id = self.id;
+        let replica = self.replicas.entry(node).or_default();
+        match replica.verify(&self.committed, wanted) {
+            Ok(upto) => tally.expect(check, upto >= wanted, || {
+                let end = replica.log.end();
+                format!("{id}: broker {node} {role} with log end {end}, but records below {wanted} were committed")
+            }),
+            Err(mismatch) => tally.expect(check, false, || {
+                let (committed, held) = (mismatch.committed, mismatch.held);
+                format!("{id}: broker {node} {role} and holds {held} where {committed} was committed")
+            }),
+        }
+    }
+
+    /// A replica's high watermark moved. Answers the batches that are newly committed.
+    pub fn high_watermark(
+        &mut self,
+        node: NodeId,
+        epoch: LeaderEpoch,
+        mark: Offset,
+        leads: bool,
+        around: &Surroundings<'_>,
+        tally: &mut Tally,
+    ) -> Vec<GhostBatch> {
+        let id = self.id;
+        let replica = self.replicas.entry(node).or_default();
+        let (start, end) = (replica.log.start(), replica.log.end());
+        tally.expect(Check::Bounds, start <= mark && mark <= end, || {
+            format!("{id}: broker {node}: start {start}, high watermark {mark}, end {end}")
+        });
+        if !self.excused {
+            let agreed = mark.min(self.committed.end());
+            let matches = replica.verify(&self.committed, agreed);
+            let check = if leads { Check::ConsistentRead } else { Check::LogMatching };
+            tally.expect(check, matches.is_ok(), || {
+                let Err(mismatch) = matches else { return String::new() };
+                let (committed, held) = (mismatch.committed, mismatch.held);
+                format!("{id}: broker {node} has {held} below its high watermark {mark} where {committed} was committed")
+            });
+        }
+        if !leads {
+            return Vec::new();
+        }
+        if let Some((old_epoch, old)) = self.leader_marks.insert(node, (epoch, mark)) {
+            tally.expect(Check::ConsistentRead, old_epoch != epoch || old <= mark, || {
+                format!("{id}: leader {node}'s high watermark fell from {old} to {mark} in epoch {epoch}")
+            });
+        }
+        self.commit(node, mark, around, tally)
+    }
+
+    fn commit(
+        &mut self,
+        node: NodeId,
+        mark: Offset,
+        around: &Surroundings<'_>,
+        tally: &mut Tally,
+    ) -> Vec<GhostBatch> {
+        let from = self.committed.end();
+        if mark <= from {
+            return Vec::new();
+        }
+        let replica = self.replicas.entry(node).or_default();
+        let fresh: Vec<GhostBatch> =
+            replica.log.from(from).take_while(|batch| batch.base < mark).cloned().collect();
+        for batch in &fresh {
+            self.committed.append(batch.clone());
+        }
+        if replica.verified >= from {
+            replica.verified = self.committed.end();
+        }
+        self.check_candidates(around, tally);
+        fresh
+    }
+
+    /// R4: whom the controller may elect holds everything committed.
+    pub fn check_candidates(&mut self, around: &Surroundings<'_>, tally: &mut Tally) {
+        let Some(image) = around.image else { return };
+        if self.excused {
+            return;
+        }
+        let wanted = self.true_high_watermark();
+        for node in image.isr.iter().chain(image.elr.iter()) {
+            if (around.current)(*node) {
+                self.expect_complete(
+                    Check::CandidateCompleteness,
+                    *node,
+                    wanted,
+                    "may be elected",
+                    tally,
+                );
+            }
+        }
+    }
+
+    pub fn isr_view(
+        &mut self,
+        node: NodeId,
+        view: Arc<IsrView>,
+        around: &Surroundings<'_>,
+        tally: &mut Tally,
+    ) {
+        self.views.insert(node, view);
+        self.check_superset(around, tally);
+    }
+
+    /// R5: a leader that may commit waits for everybody whom the controller may elect.
+    pub fn check_superset(&mut self, around: &Surroundings<'_>, tally: &mut Tally) {
+        let Some(image) = around.image else { return };
+        if !(around.current)(image.leader) {
+            return;
+        }
+        let Some(view) = self.views.get(&image.leader) else { return };
+        let may_commit = view.committed.len() >= around.min_insync_replicas;
+        if view.leader_epoch != image.leader_epoch || !may_commit {
+            return;
+        }
+        let missing =
+            image.isr.iter().chain(image.elr.iter()).find(|node| !view.maximal.contains(node));
+        tally.expect(Check::QuorumSuperset, missing.is_none(), || {
+            format!(
+                "{}: leader {} waits for {:?}, the controller may elect from ISR {:?} and ELR {:?}",
+                self.id, image.leader, view.maximal, image.isr, image.elr
+            )
+        });
+    }
+
+    /// The controller's registration changed.
+    pub fn registered(
+        &mut self,
+        old: Option<&PartitionImage>,
+        around: &Surroundings<'_>,
+        fenced: &dyn Fn(NodeId) -> bool,
+        elr_enabled: bool,
+        tally: &mut Tally,
+    ) {
+        let Some(image) = around.image else { return };
+        check_sane(self.id, image, around.min_insync_replicas, fenced, elr_enabled, tally);
+        if let Some(old) = old {
+            let monotone = old.leader_epoch <= image.leader_epoch
+                && old.partition_epoch <= image.partition_epoch;
+            tally.expect(Check::EpochsMonotone, monotone, || {
+                format!("{}: epochs fell from {old:?} to {image:?}", self.id)
+            });
+        }
+        if image.isr.len() == image.replicas.len() {
+            self.lossy_crashes = 0;
+        }
+        self.check_candidates(around, tally);
+        self.check_superset(around, tally);
+    }
+
+    /// An unclean election was asked for: what is gone is gone.
+    pub fn excuse(&mut self) {
+        self.excused = true;
+    }
+}
+
+/// R7.
+fn check_sane(
+    id: PartitionId,
+    image: &PartitionImage,
+    min_insync_replicas: usize,
+    fenced: &dyn Fn(NodeId) -> bool,
+    elr_enabled: bool,
+    tally: &mut Tally,
+) {
+    let within = image.isr.iter().all(|node| image.replicas.contains(node));
+    let leads = image.leader == NodeId::NONE || image.isr.contains(&image.leader);
+    let apart = !image.isr.iter().any(|node| image.elr.contains(node));
+    let min = min_insync_replicas.min(image.replicas.len());
+    let settled = image.isr.len() < min || image.elr.is_empty();
+    let unfenced = !elr_enabled || !image.isr.iter().any(|node| fenced(*node));
+    for (holds, rule) in [
+        (within, "the ISR is not within the replicas"),
+        (leads, "the leader is not in the ISR"),
+        (apart, "ISR and ELR overlap"),
+        (settled, "the ELR is not empty though the ISR is large enough"),
+        (unfenced, "a fenced broker is in the ISR"),
+    ] {
+        tally.expect(Check::MetadataSane, holds, || format!("{id}: {rule}: {image:?}"));
+    }
+}

@@ -1,0 +1,64 @@
+//! Producer sessions along one partition's committed log: P1, P2, P5.
+
+use std::collections::BTreeMap;
+
+use seedlog::ids::{PartitionId, ProducerEpoch, ProducerId};
+use seedlog::record::BatchHeader;
+
+use super::ghost::GhostBatch;
+use super::tally::{Check, Tally};
+
+/// What each idempotent producer has committed in one partition.
+#[derive(Clone, Debug, Default)]
+pub struct Sessions {
+    by_producer: BTreeMap<ProducerId, Session>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    epoch: ProducerEpoch,
+    /// The sequence that must come next.
+    next: i32,
+}
+
+impl Sessions {
+    /// A batch was committed. `sequence_max` is where sequences wrap to 0.
+    pub fn committed(
+        &mut self,
+        id: PartitionId,
+        batch: &GhostBatch,
+        sequence_max: i32,
+        tally: &mut Tally,
+    ) {
+        let Ok(header) = BatchHeader::parse(&batch.bytes) else { return };
+        if header.producer_id == ProducerId::NONE || header.is_control() {
+            return;
+        }
+        let (epoch, first) = (header.producer_epoch, header.base_sequence);
+        let known = self.by_producer.get(&header.producer_id).copied();
+        let what = || {
+            format!(
+                "{id}: producer {} epoch {epoch} sequence {first} at {}, after {known:?}",
+                header.producer_id,
+                batch.describe()
+            )
+        };
+        if let Some(session) = known {
+            tally.expect(Check::ProducerEpochMonotone, epoch >= session.epoch, what);
+        }
+        match known {
+            Some(session) if session.epoch == epoch => {
+                // Half the ring back is a repetition, half the ring ahead is a gap.
+                let ring = i64::from(sequence_max) + 1;
+                let ahead = (i64::from(first) - i64::from(session.next)).rem_euclid(ring);
+                tally.expect(Check::NoDuplicate, ahead == 0 || ahead < ring / 2, what);
+                tally.expect(Check::SequenceContiguity, ahead == 0 || ahead >= ring / 2, what);
+            }
+            Some(_) | None => tally.expect(Check::SequenceContiguity, first == 0, what),
+        }
+        let ring = i64::from(sequence_max) + 1;
+        let next = (i64::from(first) + i64::from(header.record_count)).rem_euclid(ring);
+        let next = i32::try_from(next).expect("below the ring's size");
+        self.by_producer.insert(header.producer_id, Session { epoch, next });
+    }
+}
