@@ -31,7 +31,7 @@ impl GhostBatch {
         Some(GhostBatch {
             base: header.base_offset,
             last: header.last_offset(),
-            epoch: header.partition_leader_epoch,
+            epoch: header.leader_epoch,
             digest: digest(bytes),
             bytes: bytes.clone(),
         })

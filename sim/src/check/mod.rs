@@ -117,7 +117,7 @@ fn elected_unclean(old: &PartitionImage, new: &PartitionImage) -> bool {
 
 fn min_insync_replicas(image: &Image, id: PartitionId) -> usize {
     let replicas = image.partition(id).map_or(1, |partition| partition.replicas.len());
-    let configured = image.topic_config(id.topic).min_insync_replicas;
+    let configured = image.topic_config(id.topic).map_or(1, |config| config.min_insync_replicas);
     usize::try_from(configured).unwrap_or(usize::MAX).min(replicas).max(1)
 }
 
@@ -349,7 +349,7 @@ impl Checkers {
                 let Some(value) = record.value else { continue };
                 let Ok(change) = MetadataRecord::decode(&value) else { continue };
                 self.before_change(&change, &mut touched);
-                self.image.apply(&change, record.offset);
+                let _changed = self.image.apply(&change, record.offset);
             }
             for (id, old) in touched {
                 self.registration_changed(id, old.as_ref());
@@ -388,7 +388,7 @@ impl Checkers {
 
     fn registration_changed(&mut self, id: PartitionId, old: Option<&PartitionImage>) {
         let elr_enabled = self.settings.elr_enabled;
-        let unclean = self.image.topic_config(id.topic).unclean_leader_election
+        let unclean = self.image.topic_config(id.topic).is_some_and(|c| c.unclean_leader_election)
             && self.image.partition(id).zip(old).is_some_and(|(new, old)| elected_unclean(old, new));
         let brokers = &self.image.brokers;
         let fenced_now: Vec<NodeId> =
