@@ -38,6 +38,9 @@ impl Image {
     /// If the record contradicts the image: it names what does not exist, or goes back in an epoch.
     /// Only a controller writes these records, so that is a bug of ours.
     pub fn apply(&mut self, record: &MetadataRecord, offset: Offset) -> Changed {
+        if let Some(contradiction) = self.contradiction(record, offset) {
+            panic!("metadata record {offset}: {contradiction}: {record:?}");
+        }
         match record {
             MetadataRecord::RegisterBroker {
                 node,
@@ -47,7 +50,6 @@ impl Image {
                 endpoint,
                 rack,
             } => {
-                assert_eq!(epoch.0, offset.0, "a broker epoch is the offset of its registration");
                 let broker = BrokerImage {
                     epoch: *epoch,
                     incarnation: *incarnation,
@@ -57,19 +59,15 @@ impl Image {
                     fenced: true,
                     in_controlled_shutdown: false,
                 };
-                if let Some(old) = self.brokers.insert(*node, broker) {
-                    assert!(old.epoch < *epoch, "broker epochs grow");
-                }
+                self.brokers.insert(*node, broker);
                 Changed::Broker(*node)
             }
-            MetadataRecord::UnregisterBroker { node, epoch } => {
-                let old = self.brokers.remove(node).expect("only a registered broker leaves");
-                assert_eq!(old.epoch, *epoch, "the broker that leaves is the registered one");
+            MetadataRecord::UnregisterBroker { node, .. } => {
+                self.brokers.remove(node);
                 Changed::Broker(*node)
             }
-            MetadataRecord::BrokerChange { node, epoch, fenced, in_controlled_shutdown } => {
+            MetadataRecord::BrokerChange { node, fenced, in_controlled_shutdown, .. } => {
                 let broker = self.brokers.get_mut(node).expect("only a registered broker changes");
-                assert_eq!(broker.epoch, *epoch, "the broker that changes is the registered one");
                 broker.fenced = *fenced;
                 broker.in_controlled_shutdown = *in_controlled_shutdown;
                 Changed::Broker(*node)
@@ -79,8 +77,6 @@ impl Image {
             MetadataRecord::Partition { id, state } => {
                 let topic =
                     self.topics.get_mut(&id.topic).expect("a topic precedes its partitions");
-                let index = usize::try_from(id.partition).expect("partitions count from zero");
-                assert_eq!(index, topic.partitions.len(), "partitions come without gaps");
                 topic.partitions.push(Arc::new(state.clone()));
                 Changed::Partition(*id)
             }
@@ -103,11 +99,51 @@ impl Image {
         }
     }
 
+    /// Why a record cannot follow on this image, if it cannot: it names what does not exist, or goes
+    /// back in an epoch.
+    #[must_use]
+    pub fn contradiction(&self, record: &MetadataRecord, offset: Offset) -> Option<&'static str> {
+        let epoch_of = |node: &NodeId| self.brokers.get(node).map(|broker| broker.epoch);
+        let rule = |holds: bool, rule: &'static str| (!holds).then_some(rule);
+        match record {
+            MetadataRecord::RegisterBroker { node, epoch, .. } => {
+                let own = rule(epoch.0 == offset.0, "a broker epoch is its registration's offset");
+                let grows = epoch_of(node).is_none_or(|old| old < *epoch);
+                own.or(rule(grows, "broker epochs grow"))
+            }
+            MetadataRecord::UnregisterBroker { node, epoch }
+            | MetadataRecord::BrokerChange { node, epoch, .. } => {
+                rule(epoch_of(node) == Some(*epoch), "only the registered broker changes")
+            }
+            MetadataRecord::Topic { name, id } => {
+                let fresh = !self.topics.contains_key(id) && !self.names.contains_key(name);
+                rule(fresh, "topic names and ids are unique")
+            }
+            MetadataRecord::RemoveTopic { id } => {
+                rule(self.topics.contains_key(id), "only a known topic is removed")
+            }
+            MetadataRecord::Partition { id, .. } => {
+                let count = self.topics.get(&id.topic).map(|topic| topic.partitions.len());
+                let next = usize::try_from(id.partition).ok();
+                rule(
+                    count.is_some() && count == next,
+                    "partitions come in order, after their topic",
+                )
+            }
+            MetadataRecord::PartitionChange { id, .. } => {
+                rule(self.partition(*id).is_some(), "only a known partition changes")
+            }
+            MetadataRecord::Config { .. }
+            | MetadataRecord::ProducerIds { .. }
+            | MetadataRecord::NoOp => None,
+        }
+    }
+
     fn add_topic(&mut self, name: &TopicName, id: TopicId) -> Changed {
         let config = self.effective_config(name);
         let topic = TopicImage { name: name.clone(), partitions: Vec::new(), config };
-        assert!(self.topics.insert(id, topic).is_none(), "topic ids are used once");
-        assert!(self.names.insert(name.clone(), id).is_none(), "topic names are unique");
+        self.topics.insert(id, topic);
+        self.names.insert(name.clone(), id);
         Changed::Topic(id)
     }
 

@@ -1,4 +1,5 @@
-//! What clients saw, held against what was committed: P3, P4 and the Jepsen Kafka anomalies for data
+//! What clients saw, held against what was committed: P3, P4 and the Jepsen Kafka anomalies for
+//! data
 //! without transactions.
 //!
 //! Kafka gives offsets, so the version order is known and every check is one look-up.
@@ -51,13 +52,25 @@ pub struct Promises {
 
 impl Ledger {
     /// A batch was committed.
-    pub fn committed(&mut self, id: PartitionId, batch: &GhostBatch, promises: Promises, tally: &mut Tally) {
+    pub fn committed(
+        &mut self,
+        id: PartitionId,
+        batch: &GhostBatch,
+        promises: Promises,
+        tally: &mut Tally,
+    ) {
         for (record, offset) in RecordId::in_batch(&batch.bytes) {
             self.committed_record((id, offset), record, promises, tally);
         }
     }
 
-    fn committed_record(&mut self, place: Place, record: RecordId, promises: Promises, tally: &mut Tally) {
+    fn committed_record(
+        &mut self,
+        place: Place,
+        record: RecordId,
+        promises: Promises,
+        tally: &mut Tally,
+    ) {
         let (id, offset) = place;
         let first = *self.places.entry(record).or_insert(place);
         if self.places.len() > 2 * REMEMBERED {
@@ -113,7 +126,9 @@ impl Ledger {
             let place = self.places.get(&record).copied();
             if place.is_some() || !self.forgotten {
                 tally.expect(Check::AckTruth, place == Some((id, offset)), || {
-                    format!("{id}: record {record} was acknowledged at {offset}, but is at {place:?}")
+                    format!(
+                        "{id}: record {record} was acknowledged at {offset}, but is at {place:?}"
+                    )
                 });
             }
             let overtaken = self.cursors.iter().find(|((_, partition), next)| {
@@ -124,10 +139,13 @@ impl Ledger {
             });
         }
         if promises.ordered {
-            let (number, last) = *self.acks.entry((id, record.source)).or_insert((record.number, offset));
+            let (number, last) =
+                *self.acks.entry((id, record.source)).or_insert((record.number, offset));
             let grows = (record.number >= number) == (offset >= last);
             tally.expect(Check::NonmonotonicSend, grows, || {
-                format!("{id}: record {record} was acknowledged at {offset}, number {number} at {last}")
+                format!(
+                    "{id}: record {record} was acknowledged at {offset}, number {number} at {last}"
+                )
             });
             if record.number > number {
                 self.acks.insert((id, record.source), (record.number, offset));
@@ -180,11 +198,17 @@ impl Ledger {
     }
 
     /// Without idempotence a record may stand at several offsets.
-    fn is_copy(&self, record: RecordId, id: PartitionId, offset: Offset, committed: &GhostLog) -> bool {
+    fn is_copy(
+        &self,
+        record: RecordId,
+        id: PartitionId,
+        offset: Offset,
+        committed: &GhostLog,
+    ) -> bool {
         let _ = id;
-        committed
-            .at(offset)
-            .is_some_and(|batch| RecordId::in_batch(&batch.bytes).any(|found| found == (record, offset)))
+        committed.at(offset).is_some_and(|batch| {
+            RecordId::in_batch(&batch.bytes).any(|found| found == (record, offset))
+        })
     }
 
     /// At the end, when consumers had time to read everything.
@@ -205,7 +229,7 @@ impl Ledger {
 fn skipped(committed: &GhostLog, from: Offset, to: Offset) -> Option<String> {
     let from = from.max(committed.start());
     committed
-        .from(from)
+        .holding(from)
         .take_while(|batch| batch.base < to)
         .find(|batch| RecordId::in_batch(&batch.bytes).any(|(_, at)| from <= at && at < to))
         .map(GhostBatch::describe)

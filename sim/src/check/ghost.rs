@@ -8,7 +8,8 @@ use rustc_hash::FxHasher;
 use seedlog::ids::{LeaderEpoch, Offset};
 use seedlog::record::BatchHeader;
 
-/// Bytes of a batch before its attributes: base offset, length, leader epoch, magic, CRC. All but the
+/// Bytes of a batch before its attributes: base offset, length, leader epoch, magic, CRC. All but
+/// the
 /// length may differ between copies, or is a check of the rest.
 const CONTENT: usize = 21;
 
@@ -132,9 +133,10 @@ impl GhostLog {
         self.batches.range(start..)
     }
 
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.batches.len()
+    /// The batch that holds `offset` or the first behind it, and those that follow.
+    pub fn holding(&self, offset: Offset) -> impl Iterator<Item = &GhostBatch> {
+        let start = self.batches.partition_point(|batch| batch.last < offset);
+        self.batches.range(start..)
     }
 
     #[must_use]

@@ -1,7 +1,9 @@
 //! Checkers: what must stay true.
 //!
-//! The oracle sees every effect of every process and keeps ghost state that no process can see: what
-//! each replica's disk holds, and what was ever committed. Every check is incremental, so that all of
+//! The oracle sees every effect of every process and keeps ghost state that no process can see:
+//! what
+//! each replica's disk holds, and what was ever committed. Every check is incremental, so that all
+//! of
 //! them run after every event. Codes are those of the protocol page: R (replication), K (metadata
 //! quorum), P (producers), J (the Jepsen Kafka anomalies).
 
@@ -27,8 +29,8 @@ use seedlog::op::ConsumedRecord;
 use seedlog::record;
 use seedlog::time::Instant;
 
-pub use client::Promises;
 use client::Ledger;
+pub use client::Promises;
 use ghost::{GhostBatch, GhostLog};
 use partition::{Partition, Surroundings};
 pub use payload::RecordId;
@@ -173,9 +175,11 @@ impl Checkers {
         for log in &survived.logs {
             match GhostName::from(&*log.name) {
                 GhostName::Metadata => self.quorum.survived(node, read_survived(log)),
-                GhostName::Partition(id) => with_partition!(self, id, |partition, around, tally| {
-                    partition.survived(node, read_survived(log), around, tally);
-                }),
+                GhostName::Partition(id) => {
+                    with_partition!(self, id, |partition, around, tally| {
+                        partition.survived(node, read_survived(log), around, tally);
+                    })
+                }
             }
         }
     }
@@ -193,9 +197,11 @@ impl Checkers {
         for name in logs.into_values() {
             match name {
                 GhostName::Metadata => self.quorum.wiped(node),
-                GhostName::Partition(id) => with_partition!(self, id, |partition, around, tally| {
-                    partition.removed(node, true, around, tally);
-                }),
+                GhostName::Partition(id) => {
+                    with_partition!(self, id, |partition, around, tally| {
+                        partition.removed(node, true, around, tally);
+                    })
+                }
             }
         }
     }
@@ -227,16 +233,19 @@ impl Checkers {
             Effect::Append { log, batch, .. } => self.appended(node, *log, batch),
             Effect::Truncate { log, to } => match self.name(node, *log) {
                 Some(GhostName::Metadata) => self.quorum.truncated(node, *to),
-                Some(GhostName::Partition(id)) => with_partition!(self, id, |partition, around, tally| {
-                    partition.truncated(node, *to);
-                    partition.check_candidates(around, tally);
-                }),
+                Some(GhostName::Partition(id)) => {
+                    with_partition!(self, id, |partition, around, tally| {
+                        partition.truncated(node, *to);
+                        partition.check_candidates(around, tally);
+                    })
+                }
                 None => {}
             },
             Effect::Trim { log, to } => match self.name(node, *log) {
                 Some(GhostName::Metadata) => self.quorum.trimmed(node, *to),
                 Some(GhostName::Partition(id)) => {
-                    with_partition!(self, id, |partition, _around, _tally| partition.trimmed(node, *to));
+                    with_partition!(self, id, |partition, _around, _tally| partition
+                        .trimmed(node, *to));
                 }
                 None => {}
             },
@@ -328,13 +337,13 @@ impl Checkers {
 
     /// A broker has just learned its epoch: from now on it counts as a candidate.
     fn check_broker(&mut self, node: NodeId) {
-        let hosted: Vec<PartitionId> = self
-            .partitions
-            .iter()
-            .filter(|(_, partition)| partition.replicas.contains_key(&node))
-            .map(|(id, _)| *id)
+        let candidate: Vec<PartitionId> = self
+            .image
+            .partitions()
+            .filter(|(_, image)| image.isr.contains(&node) || image.elr.contains(&node))
+            .map(|(id, _)| id)
             .collect();
-        for id in hosted {
+        for id in candidate {
             with_partition!(self, id, |partition, around, tally| {
                 partition.check_candidates(around, tally);
             });
@@ -348,6 +357,14 @@ impl Checkers {
             for record in record::records(&batch.bytes).unwrap_or_default() {
                 let Some(value) = record.value else { continue };
                 let Ok(change) = MetadataRecord::decode(&value) else { continue };
+                let contradiction = self.image.contradiction(&change, record.offset);
+                self.tally.expect(Check::StateMachineAgreement, contradiction.is_none(), || {
+                    let rule = contradiction.unwrap_or_default();
+                    format!("metadata record {}: {rule}: {change:?}", record.offset)
+                });
+                if contradiction.is_some() {
+                    continue;
+                }
                 self.before_change(&change, &mut touched);
                 let _changed = self.image.apply(&change, record.offset);
             }
@@ -370,9 +387,11 @@ impl Checkers {
             }
             MetadataRecord::RegisterBroker { node, epoch, .. } => {
                 let old = self.image.brokers.get(node).map(|broker| broker.epoch);
-                self.tally.expect(Check::EpochsMonotone, old.is_none_or(|old| old <= *epoch), || {
-                    format!("broker {node}: epoch fell from {old:?} to {epoch}")
-                });
+                self.tally.expect(
+                    Check::EpochsMonotone,
+                    old.is_none_or(|old| old <= *epoch),
+                    || format!("broker {node}: epoch fell from {old:?} to {epoch}"),
+                );
             }
             MetadataRecord::RemoveTopic { id } => {
                 self.partitions.retain(|partition, _| partition.topic != *id);
@@ -389,7 +408,11 @@ impl Checkers {
     fn registration_changed(&mut self, id: PartitionId, old: Option<&PartitionImage>) {
         let elr_enabled = self.settings.elr_enabled;
         let unclean = self.image.topic_config(id.topic).is_some_and(|c| c.unclean_leader_election)
-            && self.image.partition(id).zip(old).is_some_and(|(new, old)| elected_unclean(old, new));
+            && self
+                .image
+                .partition(id)
+                .zip(old)
+                .is_some_and(|(new, old)| elected_unclean(old, new));
         let brokers = &self.image.brokers;
         let fenced_now: Vec<NodeId> =
             brokers.iter().filter(|(_, broker)| broker.fenced).map(|(node, _)| *node).collect();
@@ -407,7 +430,13 @@ impl Checkers {
     }
 
     /// A send of a record was acknowledged.
-    pub fn acknowledged(&mut self, topic: &TopicName, partition: i32, record: RecordId, offset: Offset) {
+    pub fn acknowledged(
+        &mut self,
+        topic: &TopicName,
+        partition: i32,
+        record: RecordId,
+        offset: Offset,
+    ) {
         let Some(id) = self.partition_id(topic, partition) else { return };
         if offset == Offset::NONE || self.partitions.get(&id).is_some_and(|p| p.excused) {
             return;

@@ -81,7 +81,13 @@ impl Partition {
     }
 
     /// A broker starts with what its disk kept.
-    pub fn survived(&mut self, node: NodeId, log: GhostLog, around: &Surroundings<'_>, tally: &mut Tally) {
+    pub fn survived(
+        &mut self,
+        node: NodeId,
+        log: GhostLog,
+        around: &Surroundings<'_>,
+        tally: &mut Tally,
+    ) {
         let before = self.replicas.get(&node).map_or(Offset::ZERO, |replica| replica.log.end());
         let lost = log.end() < before.min(self.true_high_watermark());
         self.replicas.insert(node, Replica { log, verified: Offset::ZERO });
@@ -94,7 +100,13 @@ impl Partition {
     }
 
     /// A broker's disk was wiped, or its replica removed.
-    pub fn removed(&mut self, node: NodeId, lossy: bool, around: &Surroundings<'_>, tally: &mut Tally) {
+    pub fn removed(
+        &mut self,
+        node: NodeId,
+        lossy: bool,
+        around: &Surroundings<'_>,
+        tally: &mut Tally,
+    ) {
         let held = self.replicas.remove(&node).is_some_and(|replica| !replica.log.is_empty());
         if lossy && held {
             self.lossy_crashes += 1;
@@ -102,7 +114,8 @@ impl Partition {
         }
     }
 
-    /// R11: no committed record is lost by all replicas, up to the losses that the protocol survives.
+    /// R11: no committed record is lost by all replicas, up to the losses that the protocol
+    /// survives.
     fn check_held_somewhere(&mut self, around: &Surroundings<'_>, tally: &mut Tally) {
         if self.lossy_crashes + 1 > around.min_insync_replicas.max(1) {
             self.excused = true;
@@ -135,9 +148,8 @@ impl Partition {
         while self.leaders.len() > 16 {
             self.leaders.pop_first();
         }
-        let current = around
-            .image
-            .is_some_and(|image| image.leader_epoch == epoch && image.leader == node);
+        let current =
+            around.image.is_some_and(|image| image.leader_epoch == epoch && image.leader == node);
         if current && !self.excused {
             let wanted = self.true_high_watermark();
             self.expect_complete(Check::LeaderCompleteness, node, wanted, "leads", tally);

@@ -34,12 +34,6 @@ impl Quorum {
         Quorum { voters: voters.into_iter().collect(), ..Quorum::default() }
     }
 
-    /// The end of what was ever committed.
-    #[must_use]
-    pub fn committed_end(&self) -> Offset {
-        self.committed.end()
-    }
-
     fn votes_here(&self, node: NodeId) -> bool {
         self.voters.contains(&node)
     }
@@ -98,7 +92,13 @@ impl Quorum {
     }
 
     /// K6.
-    pub fn voted(&mut self, node: NodeId, epoch: QuorumEpoch, candidate: NodeId, tally: &mut Tally) {
+    pub fn voted(
+        &mut self,
+        node: NodeId,
+        epoch: QuorumEpoch,
+        candidate: NodeId,
+        tally: &mut Tally,
+    ) {
         if candidate == NodeId::NONE {
             return;
         }
@@ -155,9 +155,10 @@ impl Quorum {
             format!("metadata: leader {node} reports high watermark {mark} after {from}")
         });
         let majority = self.voters.len() / 2 + 1;
-        let durable = self.voters.iter().filter(|voter| {
-            self.flushed.get(voter).is_some_and(|flushed| *flushed >= mark)
-        });
+        let durable = self
+            .voters
+            .iter()
+            .filter(|voter| self.flushed.get(voter).is_some_and(|flushed| *flushed >= mark));
         let reached = durable.count();
         tally.expect(Check::MajorityReachedHighWatermark, reached >= majority, || {
             format!("metadata: leader {node} reports high watermark {mark}, {reached} voters have flushed it: {:?}", self.flushed)
@@ -187,7 +188,10 @@ impl Quorum {
     pub fn snapshot(&mut self, node: NodeId, point: LogPoint, loaded: bool, tally: &mut Tally) {
         let committed = self.committed.end();
         tally.expect(Check::SnapshotDiscipline, point.offset <= committed, || {
-            format!("node {node}: a snapshot up to {}, but only {committed} is committed", point.offset)
+            format!(
+                "node {node}: a snapshot up to {}, but only {committed} is committed",
+                point.offset
+            )
         });
         if loaded {
             let leads = self.roles.get(&node) == Some(&RaftRole::Leader);

@@ -32,6 +32,11 @@ struct Script {
     metadata_end: Offset,
 }
 
+/// Registrations and unfencings take turns in the metadata log.
+fn epoch_of(node: NodeId) -> BrokerEpoch {
+    BrokerEpoch(2 * i64::from(node.0 - 1))
+}
+
 fn records(first: u64, count: u64) -> Vec<RecordId> {
     (first..first + count).map(|number| RecordId { source: 1, number }).collect()
 }
@@ -71,7 +76,7 @@ impl Script {
         for node in [B1, B2, B3] {
             changes.push(MetadataRecord::RegisterBroker {
                 node,
-                epoch: BrokerEpoch(i64::from(node.0)),
+                epoch: epoch_of(node),
                 incarnation: Uuid::ZERO,
                 directory: Uuid::ZERO,
                 endpoint: Endpoint { host: "b".into(), port: 1 },
@@ -79,7 +84,7 @@ impl Script {
             });
             changes.push(MetadataRecord::BrokerChange {
                 node,
-                epoch: BrokerEpoch(i64::from(node.0)),
+                epoch: epoch_of(node),
                 fenced: false,
                 in_controlled_shutdown: false,
             });
@@ -95,7 +100,7 @@ impl Script {
         for node in [B1, B2, B3] {
             let name = LogName::Partition { topic: "orders".into(), id: P0 };
             script.effect(node, Effect::Create { log: DATA, name: Arc::new(name) });
-            script.note(node, Event::Registered { epoch: BrokerEpoch(i64::from(node.0)) });
+            script.note(node, Event::Registered { epoch: epoch_of(node) });
         }
         script.leads(B1, 0);
         script.expect_nothing();
@@ -276,7 +281,7 @@ fn r4_a_stopped_member_is_no_candidate_until_it_is_registered_again() {
     t.mark(B1, 0, 1, true);
     t.checkers.started(B3, &Survived::default());
     t.expect_nothing();
-    t.note(B3, Event::Registered { epoch: BrokerEpoch(3) });
+    t.note(B3, Event::Registered { epoch: epoch_of(B3) });
     t.expect("R4");
 }
 
@@ -332,7 +337,7 @@ fn r7_registrations_that_make_no_sense() {
     let mut t = Script::new();
     t.commit_metadata(&[MetadataRecord::BrokerChange {
         node: B3,
-        epoch: BrokerEpoch(3),
+        epoch: epoch_of(B3),
         fenced: true,
         in_controlled_shutdown: false,
     }]);
@@ -357,9 +362,19 @@ fn r9_two_leaders_in_one_epoch() {
 #[test]
 fn r10_a_partition_epoch_that_falls() {
     let mut t = Script::new();
-    t.change(PartitionChange { leader: Some(B2), ..PartitionChange::default() });
+    let next = PartitionId { partition: 1, ..P0 };
+    let mut state = registration();
+    t.commit_metadata(&[MetadataRecord::Partition { id: next, state: state.clone() }]);
     t.expect_nothing();
-    t.commit_metadata(&[MetadataRecord::Partition { id: P0, state: registration() }]);
+    let older = state.clone();
+    state.partition_epoch = PartitionEpoch(7);
+    t.checkers.partitions.entry(next).or_default().registered(
+        Some(&state),
+        &Surroundings { image: Some(&older), min_insync_replicas: 2, current: &|_| false },
+        &|_| false,
+        true,
+        &mut t.checkers.tally,
+    );
     t.expect("R10");
 }
 
@@ -542,10 +557,8 @@ fn p4_an_acknowledged_offset_with_another_record() {
 
 #[test]
 fn p5_a_producer_epoch_that_falls() {
-    let t = committed(&[
-        batch_of(0, 0, 1, 0, &records(1, 1)),
-        batch_of(1, 0, 0, 0, &records(2, 1)),
-    ]);
+    let t =
+        committed(&[batch_of(0, 0, 1, 0, &records(1, 1)), batch_of(1, 0, 0, 0, &records(2, 1))]);
     t.expect("P5");
 }
 
