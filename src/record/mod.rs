@@ -21,3 +21,5 @@ pub use control::{Control, LeaderChange, leader_change, marker};
 pub use error::BatchError;
 pub use header::{BatchHeader, Compression, HEADER_BYTES, advance_sequence, verify};
 pub use item::{Record, RecordHeader, RecordView, Records, check_records, records};
+
+pub(crate) use header::crc32c;
