@@ -209,7 +209,7 @@ impl Log {
         let meta = BatchMeta::new(header, &batch, self.index.position_end());
         self.index_batch(meta, origin);
         out.push(Effect::Append { log: self.id, base: meta.base, batch });
-        if self.end - self.flushed >= self.config.topic.flush_messages {
+        if self.end - self.flush_asked >= self.config.topic.flush_messages {
             self.flush(out);
         }
         let (base, last) = (meta.base, meta.last);
@@ -249,13 +249,11 @@ impl Log {
     }
 
     fn check_from_client(&self, batch: &[u8]) -> Result<BatchHeader, ErrorCode> {
-        let header = BatchHeader::parse(batch)?;
-        if header.size()
-            > usize::try_from(self.config.topic.max_message_bytes).unwrap_or(usize::MAX)
-        {
+        let size = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        if size > self.config.topic.max_message_bytes {
             return Err(ErrorCode::MessageTooLarge);
         }
-        verify(batch)?;
+        let header = verify(batch)?;
         let counted = i64::from(header.last_offset_delta) + 1 == i64::from(header.record_count);
         if !counted || header.is_control() || !header.producer_fields_agree() {
             return Err(ErrorCode::InvalidRecord);

@@ -80,7 +80,8 @@ impl Log {
     fn load_next(&mut self, compaction: Compaction, out: &mut Effects) {
         let from = compaction.next;
         self.compaction = Some(Arc::new(compaction));
-        out.push(Effect::Load { log: self.id, from, max_bytes: CHUNK_BYTES });
+        let max_bytes = CHUNK_BYTES.max(self.config.topic.max_message_bytes);
+        out.push(Effect::Load { log: self.id, from, max_bytes });
     }
 
     /// The loaded batches below the compaction's end, if they are those of the index.
@@ -127,6 +128,7 @@ impl Log {
         if !self.more(&compaction) {
             compaction.phase = Phase::Rewrite;
             compaction.next = self.start;
+            self.mark_at(compaction.upto);
         }
         self.load_next(compaction, out);
         Ok(())

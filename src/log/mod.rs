@@ -91,6 +91,8 @@ pub struct Log {
     end: Offset,
     /// Everything below survives a power loss.
     flushed: Offset,
+    /// The LEO of the last flush that was asked for.
+    flush_asked: Offset,
     index: Paged<BatchMeta>,
     sealed: Paged<Segment>,
     active: Segment,
@@ -122,6 +124,7 @@ impl Log {
             start: Offset::ZERO,
             end: Offset::ZERO,
             flushed: Offset::ZERO,
+            flush_asked: Offset::ZERO,
             index: Paged::default(),
             sealed: Paged::default(),
             active: Segment::empty(Offset::ZERO, 0),
@@ -268,8 +271,9 @@ impl Log {
     }
 
     /// Asks for everything so far to become durable.
-    pub fn flush(&self, out: &mut Effects) {
+    pub fn flush(&mut self, out: &mut Effects) {
         if self.flushed < self.end {
+            self.flush_asked = self.end;
             let epoch = self.index.last().map_or(LeaderEpoch::NONE, |batch| batch.epoch);
             let upto = LogPoint { epoch, offset: self.end };
             out.push(Effect::Flush { log: self.id, upto });

@@ -33,6 +33,7 @@ impl Log {
         self.start = self.start.min(cut);
         self.end = cut;
         self.flushed = self.flushed.min(cut);
+        self.flush_asked = self.flush_asked.min(cut);
         self.aborted.truncate(cut);
         if self.epochs.truncate(cut) {
             self.save_epochs(out);
@@ -94,7 +95,8 @@ impl Log {
         let lost = self.lost;
         *self = Log::empty(self.id, name, self.config.clone());
         self.lost = lost;
-        (self.start, self.end, self.flushed) = (to, to, to);
+        (self.start, self.end) = (to, to);
+        (self.flushed, self.flush_asked) = (to, to);
         self.active = Segment::empty(to, 0);
         self.save_start(out);
         self.save_epochs(out);
@@ -106,6 +108,16 @@ impl Log {
     pub(super) fn mark(&mut self) {
         if self.index.end().is_multiple_of(MARK_EVERY) && !self.producers.is_empty() {
             Arc::make_mut(&mut self.marks).push((self.end, self.producers.clone()));
+        }
+    }
+
+    /// Remembers the producer state at `at`, whose past is about to be thinned out.
+    pub(super) fn mark_at(&mut self, at: Offset) {
+        let state = self.producers_at(at);
+        let place = self.marks.partition_point(|(mark, _)| *mark < at);
+        let known = self.marks.get(place).is_some_and(|(mark, _)| *mark == at);
+        if !known && !state.is_empty() {
+            Arc::make_mut(&mut self.marks).insert(place, (at, state));
         }
     }
 

@@ -35,9 +35,9 @@ impl BatchError {
             BatchError::Truncated
             | BatchError::Trailing
             | BatchError::Length
+            | BatchError::Magic
             | BatchError::Crc
             | BatchError::OutOfOrder => ErrorCode::CorruptMessage,
-            BatchError::Magic => ErrorCode::UnsupportedForMessageFormat,
             BatchError::Invalid => ErrorCode::InvalidRecord,
             BatchError::Compressed => ErrorCode::UnsupportedCompressionType,
             BatchError::Storage => ErrorCode::KafkaStorageError,

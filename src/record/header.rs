@@ -1,5 +1,7 @@
 //! The fixed part of a batch, and the check of a whole one.
 
+use core::cmp::Ordering;
+
 use crc::{CRC_32_ISCSI, Crc, Table};
 
 use crate::defect::{Defect, Defects};
@@ -81,10 +83,10 @@ impl BatchHeader {
         if bytes.len() < header.size() {
             return Err(BatchError::Truncated);
         }
-        Ok(header)
+        header.sane()
     }
 
-    /// [`Self::parse`] without the check that the whole batch is there.
+    /// [`Self::parse`] without the check that the whole batch is there, and may be nonsense.
     pub(crate) fn parse_torn(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         let Some(fixed) = bytes.first_chunk::<HEADER_BYTES>() else {
             return Err(BatchError::Truncated);
@@ -99,7 +101,7 @@ impl BatchHeader {
         if length > u32::try_from(i32::MAX - 12).expect("a positive constant") {
             return Err(BatchError::Length);
         }
-        let header = BatchHeader {
+        Ok(BatchHeader {
             base_offset: Offset(i64_at(fixed, 0)),
             length,
             leader_epoch: LeaderEpoch(i32_at(fixed, EPOCH_AT)),
@@ -112,13 +114,18 @@ impl BatchHeader {
             producer_epoch: ProducerEpoch(i16_at(fixed, 51)),
             base_sequence: i32_at(fixed, 53),
             record_count: i32_at(fixed, 57),
-        };
+        })
+    }
+
+    /// The header if its offsets and counts make sense.
+    pub(crate) fn sane(self) -> Result<BatchHeader, BatchError> {
         // Offsets far below the end of the number line keep all later arithmetic safe.
-        let offsets = header.base_offset.0 >= 0 && header.base_offset.0 < i64::MAX >> 1;
-        if !offsets || header.last_offset_delta < 0 || header.record_count < 0 {
-            return Err(BatchError::Invalid);
+        let offsets = self.base_offset.0 >= 0 && self.base_offset.0 < i64::MAX >> 1;
+        if offsets && self.last_offset_delta >= 0 && self.record_count >= 0 {
+            Ok(self)
+        } else {
+            Err(BatchError::Invalid)
         }
-        Ok(header)
     }
 
     /// Bytes of the whole batch, header included.
@@ -210,13 +217,17 @@ pub fn advance_sequence(sequence: i32, by: i32, max: i32, defects: Defects) -> i
 /// # Errors
 /// Why it is not.
 pub fn verify(batch: &[u8]) -> Result<BatchHeader, BatchError> {
-    let header = BatchHeader::parse(batch)?;
-    if batch.len() != header.size() {
-        return Err(BatchError::Trailing);
+    let header = BatchHeader::parse_torn(batch)?;
+    match batch.len().cmp(&header.size()) {
+        Ordering::Less => return Err(BatchError::Truncated),
+        Ordering::Equal => {}
+        Ordering::Greater => return Err(BatchError::Trailing),
     }
+    // Before any other field: what the wire or the disk did is no mistake of the producer.
     if crc32c(&batch[CRC_COVERS..]) != header.crc {
         return Err(BatchError::Crc);
     }
+    let header = header.sane()?;
     // Compaction leaves fewer records than offsets, never more.
     if i64::from(header.record_count) > i64::from(header.last_offset_delta) + 1 {
         return Err(BatchError::Invalid);
