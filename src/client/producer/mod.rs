@@ -1,15 +1,36 @@
-//! Producer.
+//! The producer: takes records one call at a time, sends them in batches, and says for each what became of it.
+//!
+//! - [`partitioner`]: which partition; Kafka's murmur2 by key, sticky, round robin, or the application's own.
+//! - `accumulator`: batches in the making, the memory they take, calls that wait for some.
+//! - `queue`: the order of one partition's batches and, for an idempotent producer, their numbers.
+//! - `sender`: requests, answers, retries, delivery timeout.
+
+mod accumulator;
+mod batch;
+pub mod partitioner;
+mod queue;
+mod sender;
+#[cfg(test)]
+mod tests;
 
 use alloc::sync::Arc;
 
-use crate::config::ProducerConfig;
+use crate::channel::Backoff;
+use crate::client::network::{Network, NetworkConfig};
+use crate::client::producer::accumulator::{Accumulator, Appended, Flush, Placed, Waiting};
+use crate::client::producer::batch::{Session, size_of};
+use crate::client::producer::sender::Sent;
+use crate::config::{AcksSetting, ProducerConfig};
 use crate::defect::Defects;
-use crate::ids::Endpoint;
-use crate::machine::{Effects, Input, Machine};
+use crate::error::ErrorCode;
+use crate::ids::{CallId, Endpoint};
+use crate::machine::{Effect, Effects, Input, Machine};
+use crate::message::produce::Acks;
+use crate::op::{Op, Outcome, SendRecord};
 use crate::rng::Rng;
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, earliest};
 
-/// What a Producer is started with.
+/// What a producer is started with.
 #[derive(Clone, Debug)]
 pub struct ProducerSetup {
     pub client_id: Arc<str>,
@@ -18,37 +39,316 @@ pub struct ProducerSetup {
     pub config: ProducerConfig,
     pub defects: Defects,
     /// A partitioner of the application's own: the partition of a record among so many.
-    pub partitioner: Option<fn(&crate::op::SendRecord, i32) -> i32>,
+    pub partitioner: Option<fn(&SendRecord, i32) -> i32>,
 }
 
+impl ProducerSetup {
+    /// Kafka's rule: idempotence needs acks=all and retries.
+    #[must_use]
+    pub fn is_idempotent(&self) -> bool {
+        let ProducerConfig { acks, enable_idempotence, retries, .. } = self.config;
+        enable_idempotence && acks == AcksSetting::All && retries > 0
+    }
+}
+
+/// A producer process.
 #[derive(Clone, Debug)]
 pub struct Producer {
     setup: Arc<ProducerSetup>,
     rng: Rng,
+    network: Network<Sent>,
+    accumulator: Accumulator,
+    identity: Identity,
+    /// Which queue the next request starts with, so that all get their turn.
+    turn: usize,
+    /// A send waits for memory: batches go without waiting for company.
+    memory_short: bool,
+    closing: Option<CallId>,
+    closed: bool,
+    wake: Option<Instant>,
+}
+
+/// The idempotent session of the whole producer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Identity {
+    /// Not idempotent.
+    NotNeeded,
+    Wanted {
+        not_before: Instant,
+        failures: u32,
+    },
+    Asked {
+        failures: u32,
+    },
+    Held(Session),
+}
+
+/// What became of a record that wants into a batch.
+enum Taken {
+    Appended(Appended),
+    /// Not yet: the topic or the partition is not known.
+    NoMetadata,
+    /// Not yet: the buffer is full.
+    NoMemory,
+    Refused(ErrorCode),
 }
 
 impl Producer {
+    /// Starts without a connection; the first step dials.
     #[must_use]
-    pub fn start(
-        setup: &Arc<ProducerSetup>,
-        seed: [u8; 32],
-        _now: Now,
-        _out: &mut Effects,
-    ) -> Self {
-        Producer { setup: Arc::clone(setup), rng: Rng::new(seed) }
+    pub fn start(setup: &Arc<ProducerSetup>, seed: [u8; 32], now: Now, _out: &mut Effects) -> Self {
+        let config = &setup.config;
+        let network = NetworkConfig {
+            request_timeout: config.request_timeout,
+            metadata_max_age: config.metadata_max_age,
+            retry: Backoff { base: config.retry_backoff, max: config.retry_backoff_max },
+            reconnect: Backoff {
+                base: config.reconnect_backoff,
+                max: config.reconnect_backoff_max,
+            },
+            auto_create_topics: true,
+        };
+        let wanted = Identity::Wanted { not_before: now.mono, failures: 0 };
+        Producer {
+            setup: Arc::clone(setup),
+            rng: Rng::new(seed),
+            network: Network::new(Arc::clone(&setup.bootstrap), network),
+            accumulator: Accumulator::default(),
+            identity: if setup.is_idempotent() { wanted } else { Identity::NotNeeded },
+            turn: 0,
+            memory_short: false,
+            closing: None,
+            closed: false,
+            wake: Some(now.mono),
+        }
+    }
+
+    fn acks(&self) -> Acks {
+        match self.setup.config.acks {
+            AcksSetting::None => Acks::None,
+            AcksSetting::Leader => Acks::Leader,
+            AcksSetting::All => Acks::All,
+        }
+    }
+
+    fn batch_size(&self) -> usize {
+        usize::try_from(self.setup.config.batch_size).expect("32 bits fit")
+    }
+
+    fn called(&mut self, now: Now, call: CallId, op: &Arc<Op>, out: &mut Effects) {
+        if self.closing.is_some() || self.closed {
+            return fail(call, ErrorCode::InvalidRequest, out);
+        }
+        match &**op {
+            Op::Send(record) => self.send(now, call, op, record, out),
+            Op::Flush => {
+                let ticket = self.accumulator.ticket();
+                self.accumulator.flushes.push(Flush { call, ticket });
+                self.work(now, out);
+            }
+            Op::Close => {
+                self.closing = Some(call);
+                let ticket = self.accumulator.ticket();
+                self.accumulator.flushes.push(Flush { call, ticket });
+                self.work(now, out);
+            }
+            Op::Assign(_)
+            | Op::Poll { .. }
+            | Op::Seek { .. }
+            | Op::Pause { .. }
+            | Op::Resume { .. }
+            | Op::Admin(_) => fail(call, ErrorCode::InvalidRequest, out),
+        }
+    }
+
+    fn send(
+        &mut self,
+        now: Now,
+        call: CallId,
+        op: &Arc<Op>,
+        record: &SendRecord,
+        out: &mut Effects,
+    ) {
+        let ticket = self.accumulator.ticket();
+        // A send must not overtake one that waits for the same topic, nor take its memory.
+        let blocked = self.accumulator.waiting.iter().any(|waiting| {
+            let topic = &waiting.record().topic;
+            *topic == record.topic || self.network.metadata.topic(topic).is_some()
+        });
+        let until = now.mono + self.setup.config.max_block;
+        if blocked {
+            let op = Arc::clone(op);
+            self.accumulator.waiting.push_back(Waiting { call, op, ticket, until });
+            return;
+        }
+        match self.take(now, call, ticket, record) {
+            Taken::Appended(Appended { full: true, .. }) => self.work(now, out),
+            Taken::Appended(Appended { new_batch: true, .. }) => {
+                if self.setup.config.linger.is_zero() {
+                    self.work(now, out);
+                } else {
+                    let ready = now.mono + self.setup.config.linger;
+                    let expires = now.mono + self.setup.config.delivery_timeout;
+                    self.wake = earliest(self.wake, Some(ready.min(expires)));
+                }
+            }
+            Taken::Appended(Appended { new_batch: false, full: false }) => {}
+            Taken::Refused(error) => fail(call, error, out),
+            Taken::NoMetadata | Taken::NoMemory => {
+                let op = Arc::clone(op);
+                self.accumulator.waiting.push_back(Waiting { call, op, ticket, until });
+                self.work(now, out);
+            }
+        }
+    }
+
+    /// Puts a record into a batch, if everything it needs is there.
+    fn take(&mut self, now: Now, call: CallId, ticket: u64, record: &SendRecord) -> Taken {
+        let config = &self.setup.config;
+        let batch_size = usize::try_from(config.batch_size).expect("32 bits fit");
+        let size = size_of(record);
+        let size32 = u32::try_from(size).unwrap_or(u32::MAX);
+        if size32 > config.max_request_size || u64::from(size32) > config.buffer_memory / 2 {
+            return Taken::Refused(ErrorCode::MessageTooLarge);
+        }
+        let (index, new) = self.accumulator.topic(&record.topic);
+        if new {
+            self.network.want(&record.topic);
+        }
+        let Some(topic) = self.network.metadata.topic(&record.topic) else {
+            return Taken::NoMetadata;
+        };
+        let count = i32::try_from(topic.partitions.len()).expect("partitions are few");
+        let known = 0..count;
+        if record.partition.is_some_and(|partition| partition < 0) {
+            return Taken::Refused(ErrorCode::UnknownTopicOrPartition);
+        }
+        if count == 0 || record.partition.is_some_and(|partition| !known.contains(&partition)) {
+            return Taken::NoMetadata;
+        }
+        let own = record.partition.or_else(|| self.setup.partitioner.map(|own| own(record, count)));
+        if own.is_some_and(|partition| !known.contains(&partition)) {
+            return Taken::Refused(ErrorCode::UnknownTopicOrPartition);
+        }
+        if !self.accumulator.has_memory(size + crate::record::HEADER_BYTES, config.buffer_memory) {
+            return Taken::NoMemory;
+        }
+        let partition = own.unwrap_or_else(|| {
+            let spread = &mut self.accumulator.topic_mut(index).spread;
+            let (key, how) = (record.key.as_deref(), config.partitioner);
+            spread.pick(how, key, size32, config.batch_size, topic, &mut self.rng)
+        });
+        let timestamp = record.timestamp.unwrap_or(now.wall);
+        let placed = Placed { call, ticket, record, timestamp, size, partition };
+        Taken::Appended(self.accumulator.append(now.mono, index, &placed, batch_size))
+    }
+
+    /// Takes in what waited, in order, and fails what waited too long.
+    fn admit(&mut self, now: Now, out: &mut Effects) {
+        self.memory_short = false;
+        if self.accumulator.waiting.is_empty() {
+            return;
+        }
+        let mut waiting = core::mem::take(&mut self.accumulator.waiting);
+        waiting.retain(|entry| {
+            if entry.until <= now.mono {
+                fail(entry.call, ErrorCode::RequestTimedOut, out);
+                return false;
+            }
+            if self.memory_short {
+                return true;
+            }
+            match self.take(now, entry.call, entry.ticket, entry.record()) {
+                Taken::Appended(_) => false,
+                Taken::NoMetadata => {
+                    self.network.request_refresh();
+                    true
+                }
+                Taken::NoMemory => {
+                    self.memory_short = true;
+                    true
+                }
+                Taken::Refused(error) => {
+                    fail(entry.call, error, out);
+                    false
+                }
+            }
+        });
+        self.accumulator.waiting = waiting;
+    }
+
+    /// Everything that a change may have made possible, and when to look again.
+    fn work(&mut self, now: Now, out: &mut Effects) {
+        self.expire_batches(now.mono, out);
+        self.admit(now, out);
+        let next_send = self.drain(now.mono, out);
+        self.network.pump(now.mono, &mut self.rng, out);
+        self.finish_flushes(out);
+        if self.closed {
+            self.wake = None;
+            return;
+        }
+        let queues = &self.accumulator.queues;
+        let oldest = queues.iter().filter_map(|queue| queue.batches.front());
+        let expiry = oldest.map(|batch| batch.created + self.setup.config.delivery_timeout).min();
+        let waiting = self.accumulator.waiting.front().map(|entry| entry.until);
+        let own = earliest(next_send, earliest(expiry, waiting));
+        self.wake = earliest(own, self.network.deadline());
+    }
+
+    fn finish_flushes(&mut self, out: &mut Effects) {
+        for call in self.accumulator.flushed() {
+            if self.closing == Some(call) {
+                self.closed = true;
+                self.network.shut_down(out);
+            }
+            out.push(Effect::Return { call, outcome: Outcome::Done });
+        }
     }
 
     /// The invariants of what it holds.
+    ///
+    /// # Panics
+    /// If one is broken: a bug of ours.
     pub fn check(&self) {
-        assert!(!self.setup.bootstrap.is_empty(), "a client has somebody to ask");
-        let _ = &self.rng;
+        self.accumulator.check(self.identity != Identity::NotNeeded);
+        assert!(!self.closed || self.accumulator.is_empty(), "a closed producer holds nothing");
     }
 }
 
+fn fail(call: CallId, error: ErrorCode, out: &mut Effects) {
+    out.push(Effect::Return { call, outcome: Outcome::Failed(error) });
+}
+
 impl Machine for Producer {
-    fn step(&mut self, _now: Now, _input: Input, _out: &mut Effects) {}
+    fn step(&mut self, now: Now, input: Input, out: &mut Effects) {
+        match input {
+            Input::Call { call, op } => return self.called(now, call, &op, out),
+            _other if self.closed => return,
+            Input::Wake => {
+                let failed = self.network.expire(now.mono, &mut self.rng, out);
+                self.unanswered(now.mono, failed, out);
+            }
+            Input::Opened { conn } => self.network.opened(conn),
+            Input::Closed { conn } => {
+                let failed = self.network.closed(now.mono, conn, &mut self.rng);
+                self.unanswered(now.mono, failed, out);
+            }
+            Input::Response { conn, correlation, response } => {
+                self.answered(now.mono, conn, correlation, &response, out);
+            }
+            // A client serves nobody and has no disk.
+            Input::Request { .. }
+            | Input::Flushed { .. }
+            | Input::Saved { .. }
+            | Input::Loaded { .. }
+            | Input::Lost { .. }
+            | Input::LostFile { .. } => return,
+        }
+        self.work(now, out);
+    }
 
     fn deadline(&self) -> Option<Instant> {
-        None
+        self.wake
     }
 }

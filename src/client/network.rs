@@ -1,0 +1,312 @@
+//! A client's connections, and the metadata that tells where to connect to.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::channel::{Backoff, Channels};
+use crate::client::metadata::Metadata;
+use crate::ids::{ConnId, CorrelationId, Endpoint, NodeId, TopicName, TopicRef};
+use crate::machine::Effects;
+use crate::message::metadata::MetadataRequest;
+use crate::message::{Request, Response};
+use crate::rng::Rng;
+use crate::time::{Duration, Instant, earliest};
+
+/// The connection space of a client: it has one owner only.
+const SPACE: u8 = 1;
+
+/// Settings that all clients share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NetworkConfig {
+    pub request_timeout: Duration,
+    pub metadata_max_age: Duration,
+    pub retry: Backoff,
+    pub reconnect: Backoff,
+    pub auto_create_topics: bool,
+}
+
+/// Connections to brokers. `T` is what the owner wants back with an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Network<T> {
+    config: NetworkConfig,
+    bootstrap: Arc<[Endpoint]>,
+    pub metadata: Metadata,
+    channels: Channels<NodeId, Tag<T>>,
+    /// What the owner wants to know of, sorted.
+    topics: Vec<TopicName>,
+    refresh: Refresh,
+}
+
+#[derive(Clone, Debug)]
+enum Tag<T> {
+    Metadata,
+    Owner(T),
+}
+
+#[derive(Clone, Debug)]
+struct Refresh {
+    wanted: bool,
+    in_flight: bool,
+    not_before: Instant,
+    /// Answers in a row that told nothing new.
+    fruitless: u32,
+    /// When what is known is too old.
+    due: Instant,
+    /// A broker dialled to ask it.
+    dialled: Option<NodeId>,
+}
+
+/// What came of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer<T> {
+    /// To a request that nobody waits for.
+    Nobody,
+    Metadata,
+    Owner(NodeId, T),
+}
+
+impl<T> Network<T> {
+    pub fn new(bootstrap: Arc<[Endpoint]>, config: NetworkConfig) -> Self {
+        assert!(!bootstrap.is_empty(), "a client has somebody to ask");
+        Network {
+            config,
+            bootstrap,
+            metadata: Metadata::default(),
+            channels: Channels::new(SPACE, config.reconnect),
+            topics: Vec::new(),
+            refresh: Refresh {
+                wanted: true,
+                in_flight: false,
+                not_before: Instant::ZERO,
+                fruitless: 0,
+                due: Instant::FAR,
+                dialled: None,
+            },
+        }
+    }
+
+    /// Asks for a topic in all metadata requests from now on.
+    pub fn want(&mut self, topic: &TopicName) {
+        if let Err(index) = self.topics.binary_search(topic) {
+            self.topics.insert(index, topic.clone());
+            self.refresh.wanted = true;
+            self.refresh.not_before = Instant::ZERO;
+            self.refresh.fruitless = 0;
+        }
+    }
+
+    /// Asks for no other topics any longer.
+    pub fn retain(&mut self, keep: impl Fn(&TopicName) -> bool) {
+        self.topics.retain(keep);
+    }
+
+    /// Asks for metadata as soon as the backoff allows.
+    pub fn request_refresh(&mut self) {
+        self.refresh.wanted = true;
+    }
+
+    /// Sends a metadata request if one is wanted, or dials somebody for it.
+    pub fn pump(&mut self, now: Instant, rng: &mut Rng, out: &mut Effects) {
+        if self.refresh.due <= now {
+            self.refresh.wanted = true;
+        }
+        if !self.refresh.wanted || self.refresh.in_flight || self.refresh.not_before > now {
+            return;
+        }
+        let Some(node) = self.any_broker(now, rng, out) else { return };
+        let topics = self.topics.iter().cloned().map(TopicRef::Name).collect();
+        let request = Arc::new(Request::Metadata(MetadataRequest {
+            topics: Some(topics),
+            allow_auto_topic_creation: self.config.auto_create_topics,
+        }));
+        let deadline = now + self.config.request_timeout;
+        self.channels.send(&node, request, deadline, Tag::Metadata, out);
+        self.refresh.wanted = false;
+        self.refresh.in_flight = true;
+        self.refresh.dialled = None;
+    }
+
+    /// The open connection with the least in flight; without one, dials some broker: a known one, then
+    /// one of the bootstrap list (KIP-1102).
+    pub fn any_broker(&mut self, now: Instant, rng: &mut Rng, out: &mut Effects) -> Option<NodeId> {
+        let candidates = self.candidates();
+        let open = candidates.iter().filter(|(node, _)| self.channels.is_open(node));
+        if let Some((node, _)) = open.min_by_key(|(node, _)| self.channels.in_flight(node)) {
+            return Some(*node);
+        }
+        if self.refresh.dialled.is_some_and(|node| self.channels.is_dialling(&node)) {
+            return None;
+        }
+        let known = self.metadata.brokers.len();
+        let (first, second) = candidates.split_at(known);
+        for group in [first, second] {
+            let free: Vec<&(NodeId, Endpoint)> = group
+                .iter()
+                .filter(|(node, _)| !self.channels.is_dialling(node))
+                .filter(|(node, _)| self.channels.blocked_until(node).is_none_or(|at| at <= now))
+                .collect();
+            if !free.is_empty() {
+                let (node, endpoint) = free[rng.index(free.len())];
+                self.channels.ready(now, node, endpoint, out);
+                self.refresh.dialled = Some(*node);
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Known brokers first, then the bootstrap list.
+    fn candidates(&self) -> Vec<(NodeId, Endpoint)> {
+        let known = self.metadata.brokers.iter().map(|(node, endpoint)| (*node, endpoint.clone()));
+        let bootstrap = self.bootstrap.iter().enumerate().map(|(index, endpoint)| {
+            let index = i32::try_from(index).expect("a bootstrap list is short");
+            // -1 is `NodeId::NONE`.
+            (NodeId(-2 - index), endpoint.clone())
+        });
+        known.chain(bootstrap).collect()
+    }
+
+    /// True if a request to that broker could be sent now; otherwise dials it if the backoff is over.
+    pub fn ready(&mut self, now: Instant, node: NodeId, out: &mut Effects) -> bool {
+        match self.metadata.brokers.get(&node) {
+            Some(endpoint) => self.channels.ready(now, &node, endpoint, out),
+            None => false,
+        }
+    }
+
+    /// When [`Self::ready`] may dial again, if it must wait.
+    pub fn blocked_until(&self, node: NodeId) -> Option<Instant> {
+        self.channels.blocked_until(&node)
+    }
+
+    /// Requests without an answer yet.
+    pub fn in_flight(&self, node: NodeId) -> usize {
+        self.channels.in_flight(&node)
+    }
+
+    /// Sends to a broker that is ready.
+    pub fn send(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        request: Request,
+        tag: T,
+        out: &mut Effects,
+    ) {
+        let deadline = now + self.config.request_timeout;
+        self.channels.send(&node, Arc::new(request), deadline, Tag::Owner(tag), out);
+    }
+
+    /// Sends a request that has no answer.
+    pub fn send_one_way(&mut self, node: NodeId, request: Request, out: &mut Effects) {
+        self.channels.send_one_way(&node, Arc::new(request), out);
+    }
+
+    /// Takes `Input::Opened`.
+    pub fn opened(&mut self, conn: ConnId) {
+        self.channels.opened(conn);
+    }
+
+    /// Takes `Input::Closed`; answers the owner's requests that have failed, oldest first.
+    pub fn closed(&mut self, now: Instant, conn: ConnId, rng: &mut Rng) -> Vec<T> {
+        match self.channels.closed(now, conn, rng) {
+            Some((_, tags)) => self.failed(now, tags, rng),
+            None => Vec::new(),
+        }
+    }
+
+    /// Closes connections with overdue requests; answers the owner's requests that have failed.
+    pub fn expire(&mut self, now: Instant, rng: &mut Rng, out: &mut Effects) -> Vec<T> {
+        let mut failed = Vec::new();
+        if self.channels.deadline().is_none_or(|at| at > now) {
+            return failed;
+        }
+        for (_, tags) in self.channels.expire(now, rng, out) {
+            failed.extend(self.failed(now, tags, rng));
+        }
+        failed
+    }
+
+    /// A connection broke: perhaps its broker is gone, so who leads is worth a question.
+    fn failed(&mut self, now: Instant, tags: Vec<Tag<T>>, rng: &mut Rng) -> Vec<T> {
+        self.refresh.wanted = true;
+        let mut owners = Vec::new();
+        for tag in tags {
+            match tag {
+                Tag::Metadata => {
+                    self.refresh.in_flight = false;
+                    self.back_off(now, rng);
+                }
+                Tag::Owner(tag) => owners.push(tag),
+            }
+        }
+        owners
+    }
+
+    fn back_off(&mut self, now: Instant, rng: &mut Rng) {
+        self.refresh.not_before = now + self.config.retry.after(self.refresh.fruitless, rng);
+        self.refresh.fruitless = self.refresh.fruitless.saturating_add(1);
+    }
+
+    /// Takes `Input::Response`.
+    pub fn answered(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        correlation: CorrelationId,
+        response: &Response,
+        rng: &mut Rng,
+    ) -> Answer<T> {
+        match self.channels.answered(conn, correlation) {
+            None => Answer::Nobody,
+            Some((node, Tag::Owner(tag))) => Answer::Owner(node, tag),
+            Some((_, Tag::Metadata)) => {
+                self.refresh.in_flight = false;
+                self.refresh.due = now + self.config.metadata_max_age;
+                if let Response::Metadata(metadata) = response
+                    && self.metadata.update(metadata)
+                {
+                    self.refresh.fruitless = 0;
+                }
+                // The next one waits a little even if this one told something: brokers learn in turn.
+                self.back_off(now, rng);
+                self.refresh.wanted |= self.metadata.brokers.is_empty();
+                Answer::Metadata
+            }
+        }
+    }
+
+    /// Hangs up on everybody.
+    pub fn shut_down(&mut self, out: &mut Effects) {
+        self.channels.close_all(out);
+        self.refresh.wanted = false;
+        self.refresh.due = Instant::FAR;
+    }
+
+    /// When [`Self::expire`] or [`Self::pump`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        let timeouts = self.channels.deadline();
+        if self.refresh.in_flight {
+            return timeouts;
+        }
+        if !self.refresh.wanted {
+            let due = (self.refresh.due != Instant::FAR).then_some(self.refresh.due);
+            return earliest(timeouts, due);
+        }
+        earliest(timeouts, self.refresh_at())
+    }
+
+    /// When a wanted refresh could go on; none while a dial for it waits for its answer.
+    fn refresh_at(&self) -> Option<Instant> {
+        if self.refresh.dialled.is_some_and(|node| self.channels.is_dialling(&node)) {
+            return None;
+        }
+        let candidates = self.candidates();
+        let free = candidates
+            .iter()
+            .filter(|(node, _)| !self.channels.is_dialling(node))
+            .map(|(node, _)| self.channels.blocked_until(node).unwrap_or(Instant::ZERO))
+            .min()?;
+        Some(free.max(self.refresh.not_before))
+    }
+}
