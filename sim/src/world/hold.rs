@@ -3,6 +3,7 @@
 use seedlog::message::{Api, Request, Response};
 
 use super::ProcessId;
+use super::link::Queued;
 
 /// Which messages to keep back. Fields that are `None` match everything.
 #[derive(Clone, Debug)]
@@ -81,5 +82,40 @@ impl Hold {
             && self.kind.is_none_or(|kind| kind == payload.kind())
             && self.api.is_none_or(|api| api == payload.api())
             && self.content.is_none_or(|content| content(payload))
+    }
+}
+
+/// A hold that is in force.
+#[derive(Clone, Debug)]
+pub(super) struct ActiveHold {
+    pub(super) id: HoldId,
+    pub(super) hold: Hold,
+    /// Matching messages seen and kept so far.
+    seen: u64,
+    kept: u64,
+    /// What it keeps, in order: the messages, and what waits behind them.
+    pub(super) queue: Vec<Queued>,
+}
+
+impl ActiveHold {
+    pub(super) fn new(id: HoldId, hold: Hold) -> Self {
+        ActiveHold { id, hold, seen: 0, kept: 0, queue: Vec::new() }
+    }
+
+    /// Whether to keep a message that is sent now.
+    pub(super) fn takes(&mut self, from: ProcessId, to: ProcessId, payload: Payload<'_>) -> bool {
+        if self.kept == self.hold.limit || !self.hold.matches(from, to, payload) {
+            return false;
+        }
+        self.seen += 1;
+        if self.seen <= self.hold.skip {
+            return false;
+        }
+        self.kept += 1;
+        true
+    }
+
+    pub(super) fn kept(&self) -> u64 {
+        self.kept
     }
 }

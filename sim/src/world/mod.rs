@@ -4,28 +4,47 @@
 //! its own: a run asks for [`World::control`] events, and applies faults between two steps.
 
 mod clock;
+mod connection;
+mod corrupt;
 mod digest;
 mod disk;
+mod event;
 mod fault;
 mod hold;
+mod lifecycle;
 mod link;
+mod network;
 mod observer;
+mod process;
+mod queue;
 mod seed;
+mod step;
+mod storage;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use seedlog::ids::{CallId, Endpoint, LogId, Offset};
+use seedlog::ids::{CallId, Endpoint};
 use seedlog::machine::{Effects, FileKey, Machine, Survived};
 use seedlog::op::Op;
-use seedlog::time::{Duration, Instant, Now};
+use seedlog::time::{Instant, Now};
 
+pub use self::clock::EPOCH_MS;
+use self::connection::Connections;
 pub use self::digest::Digest;
 pub use self::disk::{Disk, DiskFaults, PowerLoss};
+use self::event::Event;
 pub use self::fault::{Fault, FaultCounts, Ratio, Span};
+use self::hold::ActiveHold;
 pub use self::hold::{Hold, HoldId, MessageKind, Payload};
+use self::link::Links;
 pub use self::link::NetworkFaults;
 pub use self::observer::{Lifecycle, Observer};
+use self::process::Process;
+use self::queue::Queue;
 pub use self::seed::Seed;
 
 /// A machine that a world can start, and start again after a crash.
@@ -79,42 +98,90 @@ impl Default for WorldConfig {
     }
 }
 
-#[derive(Clone, Debug)]
+/// Machines, links, disks and clocks, and everything that is still to happen to them.
+#[derive(Clone)]
 pub struct World<N: Node> {
-    _nodes: Vec<N>,
-    _configs: Vec<N::Config>,
+    seed: Seed,
+    time: Instant,
+    queue: Queue<Event>,
+    processes: Vec<Process<N>>,
+    names: Arc<BTreeMap<Arc<str>, ProcessId>>,
+    connections: Connections,
+    links: Links,
+    disk_faults: Arc<DiskFaults>,
+    self_checks: bool,
+    holds: Vec<ActiveHold>,
+    next_hold: u32,
+    faults: FaultCounts,
+    digest: Digest,
+    events: u64,
+    /// Events in a row at the same time: see [`step`].
+    at_once: u64,
+    /// The buffer of every step.
+    out: Effects,
 }
 
-/// Building and running.
+impl ProcessId {
+    fn index(self) -> usize {
+        usize::try_from(self.0).expect("an index fits")
+    }
+}
+
+/// Building.
 impl<N: Node> World<N> {
     #[must_use]
     pub fn new(seed: Seed, config: WorldConfig) -> Self {
-        todo!("{seed:?} {config:?}")
+        World {
+            seed,
+            time: Instant::ZERO,
+            queue: Queue::new(),
+            processes: Vec::new(),
+            names: Arc::default(),
+            connections: Connections::default(),
+            links: Links::new(seed, config.network),
+            disk_faults: Arc::new(config.disk),
+            self_checks: config.self_checks,
+            holds: Vec::new(),
+            next_hold: 0,
+            faults: FaultCounts::default(),
+            digest: Digest::default(),
+            events: 0,
+            at_once: 0,
+            out: Effects::new(),
+        }
     }
 
-    /// Adds a process that is down and whose disk is empty. It listens on `name`, any port.
-    pub fn add(&mut self, _name: &str, _config: N::Config) -> ProcessId {
-        todo!()
+    /// Adds a process that is down and whose disk is empty. Its host is `name`; it answers on any port.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    pub fn add(&mut self, name: &str, config: N::Config) -> ProcessId {
+        let id = ProcessId(u32::try_from(self.processes.len()).expect("fewer than 2^32"));
+        let process = Process::new(id, name, config);
+        let taken = Arc::make_mut(&mut self.names).insert(Arc::clone(&process.name), id);
+        assert!(taken.is_none(), "two processes are named {name}");
+        self.processes.push(process);
+        id
     }
 
     /// Puts a file on the disk of a process that is down, durably (formatting).
-    pub fn format(&mut self, _process: ProcessId, _file: FileKey, _content: Bytes) {
-        todo!()
-    }
-
-    /// Delivers exactly one event, and time moves on to it.
-    pub fn step(&mut self, _observer: &mut impl Observer<N>) -> Stepped {
-        todo!()
+    pub fn format(&mut self, process: ProcessId, file: FileKey, content: Bytes) {
+        assert!(!self.is_up(process), "a disk is formatted while nobody uses it");
+        self.processes[process.index()].disk.format(file, content);
     }
 
     /// Asks a client process for something, now. Ignored if it is down when the call arrives.
-    pub fn call(&mut self, _process: ProcessId, _call: CallId, _op: Arc<Op>) {
-        todo!()
+    pub fn call(&mut self, process: ProcessId, call: CallId, op: Arc<Op>) {
+        self.push(self.time, Event::Call { process, call, op });
     }
 
     /// At `at` (or now, if that is past) a step will return [`Stepped::Control`] with this token.
-    pub fn control(&mut self, _at: Instant, _token: u64) {
-        todo!()
+    pub fn control(&mut self, at: Instant, token: u64) {
+        self.push(at.max(self.time), Event::Control(token));
+    }
+
+    fn push(&mut self, at: Instant, event: Event) {
+        self.queue.push(at.as_nanos(), event);
     }
 }
 
@@ -123,261 +190,99 @@ impl<N: Node> World<N> {
     /// Simulated time since the beginning; no process sees it.
     #[must_use]
     pub fn now(&self) -> Instant {
-        todo!()
+        self.time
     }
 
-    /// Events delivered so far.
+    /// When the next thing may happen; it may turn out to be nothing.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Instant> {
+        self.queue.next_at().map(Instant::from_nanos)
+    }
+
+    /// Inputs delivered so far.
     #[must_use]
     pub fn events(&self) -> u64 {
-        todo!()
+        self.events
+    }
+
+    /// How much waits to happen: messages under way, deadlines, and so on.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.queue.len()
     }
 
     #[must_use]
     pub fn digest(&self) -> Digest {
-        todo!()
+        self.digest
     }
 
     #[must_use]
     pub fn seed(&self) -> Seed {
-        todo!()
+        self.seed
     }
 
     #[must_use]
     pub fn delivered_faults(&self) -> &FaultCounts {
-        todo!()
+        &self.faults
     }
 
     /// All processes in the order they were added.
     pub fn processes(&self) -> impl Iterator<Item = ProcessId> + use<N> {
-        std::iter::empty()
+        let count = u32::try_from(self.processes.len()).expect("fewer than 2^32");
+        (0..count).map(ProcessId)
     }
 
     #[must_use]
-    pub fn find(&self, _name: &str) -> Option<ProcessId> {
-        todo!()
+    pub fn find(&self, name: &str) -> Option<ProcessId> {
+        self.names.get(name).copied()
     }
 
     #[must_use]
-    pub fn name(&self, _process: ProcessId) -> &Arc<str> {
-        todo!()
+    pub fn name(&self, process: ProcessId) -> &Arc<str> {
+        &self.processes[process.index()].name
     }
 
+    /// Where a process listens.
     #[must_use]
-    pub fn endpoint(&self, _process: ProcessId) -> Endpoint {
-        todo!()
+    pub fn endpoint(&self, process: ProcessId) -> Endpoint {
+        Endpoint { host: Arc::clone(self.name(process)), port: 9092 }
     }
 
     /// The machine, if the process is up (paused ones are).
     #[must_use]
-    pub fn node(&self, _process: ProcessId) -> Option<&N> {
-        todo!()
+    pub fn node(&self, process: ProcessId) -> Option<&N> {
+        self.processes[process.index()].node.as_ref()
     }
 
     #[must_use]
-    pub fn config(&self, _process: ProcessId) -> &N::Config {
-        todo!()
+    pub fn config(&self, process: ProcessId) -> &N::Config {
+        &self.processes[process.index()].config
     }
 
     /// How often the process has been started.
     #[must_use]
-    pub fn incarnation(&self, _process: ProcessId) -> u32 {
-        todo!()
+    pub fn incarnation(&self, process: ProcessId) -> u32 {
+        self.processes[process.index()].incarnation
     }
 
     #[must_use]
-    pub fn is_up(&self, _process: ProcessId) -> bool {
-        todo!()
+    pub fn is_up(&self, process: ProcessId) -> bool {
+        self.node(process).is_some()
     }
 
     #[must_use]
-    pub fn is_paused(&self, _process: ProcessId) -> bool {
-        todo!()
+    pub fn is_paused(&self, process: ProcessId) -> bool {
+        self.processes[process.index()].is_paused
     }
 
     /// What the clocks of a process show.
     #[must_use]
-    pub fn clock(&self, _process: ProcessId) -> Now {
-        todo!()
+    pub fn clock(&self, process: ProcessId) -> Now {
+        self.processes[process.index()].clock.read(self.time)
     }
 
     #[must_use]
-    pub fn disk(&self, _process: ProcessId) -> &Disk {
-        todo!()
-    }
-}
-
-/// Process faults. They happen at once, between two steps.
-impl<N: Node> World<N> {
-    /// Starts a process that is down, from what its disk holds.
-    pub fn start(&mut self, _process: ProcessId, _observer: &mut impl Observer<N>) {
-        todo!()
-    }
-
-    /// Kills a process that is up. Its page cache survives; peers see their connections close.
-    pub fn crash(&mut self, _process: ProcessId, _observer: &mut impl Observer<N>) {
-        todo!()
-    }
-
-    /// Cuts the power of a process, up or down. Peers are not told: their connections hang until
-    /// they send into them and the machine is back.
-    pub fn power_loss(
-        &mut self,
-        _process: ProcessId,
-        _keeps: PowerLoss,
-        _observer: &mut impl Observer<N>,
-    ) {
-        todo!()
-    }
-
-    /// A process that is up stands still: inputs wait for it.
-    pub fn pause(&mut self, _process: ProcessId, _observer: &mut impl Observer<N>) {
-        todo!()
-    }
-
-    /// It goes on as if nothing had happened, but time has passed.
-    pub fn resume(&mut self, _process: ProcessId, _observer: &mut impl Observer<N>) {
-        todo!()
-    }
-
-    /// Empties the disk of a process that is down.
-    pub fn wipe(&mut self, _process: ProcessId, _observer: &mut impl Observer<N>) {
-        todo!()
-    }
-
-    /// The config that the process will start with next.
-    pub fn reconfigure(&mut self, _process: ProcessId, _config: N::Config) {
-        todo!()
-    }
-}
-
-/// Network faults.
-impl<N: Node> World<N> {
-    /// Faults of every link that has none of its own.
-    pub fn set_network(&mut self, _faults: NetworkFaults) {
-        todo!()
-    }
-
-    /// Faults of one directed link; `None`: those of the world again.
-    pub fn set_link(&mut self, _from: ProcessId, _to: ProcessId, _faults: Option<NetworkFaults>) {
-        todo!()
-    }
-
-    /// Messages from `from` to `to` vanish until the link is healed. Neither end is told; healing
-    /// resets the connections that lost something, as TCP would have given up on them.
-    pub fn block(&mut self, _from: ProcessId, _to: ProcessId) {
-        todo!()
-    }
-
-    pub fn unblock(&mut self, _from: ProcessId, _to: ProcessId) {
-        todo!()
-    }
-
-    #[must_use]
-    pub fn is_blocked(&self, _from: ProcessId, _to: ProcessId) -> bool {
-        todo!()
-    }
-
-    /// Messages from `from` to `to` wait until the link is unclogged.
-    pub fn clog(&mut self, _from: ProcessId, _to: ProcessId) {
-        todo!()
-    }
-
-    pub fn unclog(&mut self, _from: ProcessId, _to: ProcessId) {
-        todo!()
-    }
-
-    /// Unblocks and unclogs every link.
-    pub fn heal(&mut self) {
-        todo!()
-    }
-
-    /// Resets all connections between two processes, whoever opened them; answers how many.
-    pub fn reset(&mut self, _one: ProcessId, _other: ProcessId) -> usize {
-        todo!()
-    }
-
-    /// Keeps matching messages back from now on, as they are sent.
-    pub fn hold(&mut self, _hold: Hold) -> HoldId {
-        todo!()
-    }
-
-    /// How many messages a hold keeps back.
-    #[must_use]
-    pub fn held(&self, _hold: HoldId) -> usize {
-        todo!()
-    }
-
-    /// Ends a hold and sends what it kept on its way, in order.
-    pub fn release(&mut self, _hold: HoldId) {
-        todo!()
-    }
-
-    /// Ends a hold and forgets what it kept.
-    pub fn discard(&mut self, _hold: HoldId) {
-        todo!()
-    }
-}
-
-/// Disk faults.
-impl<N: Node> World<N> {
-    pub fn set_disk(&mut self, _process: ProcessId, _faults: DiskFaults) {
-        todo!()
-    }
-
-    /// Flushes, saves and loads do not end until the disk goes on.
-    pub fn stall_disk(&mut self, _process: ProcessId, _stalled: bool) {
-        todo!()
-    }
-
-    /// Every write fails while the disk is full.
-    pub fn fill_disk(&mut self, _process: ProcessId, _full: bool) {
-        todo!()
-    }
-
-    /// The next write or flush of this log (of any log, if none is named) fails with EIO.
-    pub fn fail_disk(&mut self, _process: ProcessId, _log: Option<LogId>) {
-        todo!()
-    }
-
-    /// Flips one bit, drawn from the disk's stream, in the stored batch that begins at `base` (in any
-    /// batch of the log, if none is named). False if there is no such batch.
-    pub fn rot(&mut self, _process: ProcessId, _log: LogId, _base: Option<Offset>) -> bool {
-        todo!()
-    }
-}
-
-/// Clock faults.
-impl<N: Node> World<N> {
-    /// The wall clock is off by that many milliseconds from the true time, from now on.
-    pub fn skew_clock(&mut self, _process: ProcessId, _ms: i64) {
-        todo!()
-    }
-
-    /// The wall clock jumps by that many milliseconds.
-    pub fn jump_clock(&mut self, _process: ProcessId, _ms: i64) {
-        todo!()
-    }
-
-    /// Both clocks gain (or lose) that many microseconds a second.
-    pub fn drift_clock(&mut self, _process: ProcessId, _ppm: i32) {
-        todo!()
-    }
-
-    /// Both clocks stand still, or go on from where they stood.
-    pub fn freeze_clock(&mut self, _process: ProcessId, _frozen: bool) {
-        todo!()
-    }
-
-    /// Rate, skew and freeze as new; the wall clock shows the true time again.
-    pub fn heal_clock(&mut self, _process: ProcessId) {
-        todo!()
-    }
-}
-
-/// For runs that only wait: all of it takes [`World::step`] only.
-impl<N: Node> World<N> {
-    /// Steps until the simulated time has passed `duration` from now; events at its end included.
-    pub fn run_for(&mut self, _duration: Duration, _observer: &mut impl Observer<N>) {
-        todo!()
+    pub fn disk(&self, process: ProcessId) -> &Disk {
+        &self.processes[process.index()].disk
     }
 }

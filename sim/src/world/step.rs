@@ -1,0 +1,220 @@
+//! One event at a time: what it is, whom it reaches, and what comes of it.
+
+use seedlog::machine::{Effect, Effects, Input};
+use seedlog::time::{Duration, Instant};
+
+use super::connection::Message;
+use super::event::Event;
+use super::observer::{Lifecycle, Observer};
+use super::{Node, ProcessId, Stepped, World};
+
+/// More events than that without any time passing: some process wakes itself for ever.
+const AT_ONCE: u64 = 1_000_000;
+
+/// A deadline this late is none.
+const NEVER: Instant = Instant::from_nanos(1 << 62);
+
+impl<N: Node> World<N> {
+    /// Delivers exactly one event, and time moves on to it.
+    pub fn step(&mut self, observer: &mut impl Observer<N>) -> Stepped {
+        while let Some((at, event)) = self.queue.pop() {
+            let at = Instant::from_nanos(at);
+            if at > self.time {
+                self.time = at;
+                self.at_once = 0;
+            }
+            if let Event::Control(token) = event {
+                self.digest.absorb(&(self.time, token));
+                return Stepped::Control(token);
+            }
+            let target = if let Event::Inbox { process, incarnation } = event {
+                self.next_in_inbox(process, incarnation)
+            } else {
+                self.target(event).and_then(|(process, input)| self.admit(process, input))
+            };
+            if let Some((process, input)) = target {
+                self.deliver(process, input, observer);
+                return Stepped::Delivered(process);
+            }
+        }
+        Stepped::Idle
+    }
+
+    /// Steps until `duration` has passed from now, events at its end included. Control events are
+    /// passed over: for tests and tools that have no timetable.
+    pub fn run_for(&mut self, duration: Duration, observer: &mut impl Observer<N>) {
+        let end = self.time + duration;
+        while self.next_at().is_some_and(|at| at <= end) {
+            self.step(observer);
+        }
+        self.time = self.time.max(end);
+    }
+
+    /// The input that an event turns into, if it still means something.
+    fn target(&mut self, event: Event) -> Option<(ProcessId, Input)> {
+        match event {
+            Event::Message { connection, sender, is_copy, number, message } => {
+                self.arrive(connection, sender, is_copy, number, message)
+            }
+            Event::Wake { process, token } => self.wake(process, token),
+            Event::Dial { connection, attempt } => {
+                self.dial(connection, attempt);
+                None
+            }
+            Event::Opened { connection } => self.opened(connection),
+            Event::Refused { connection } => self.refused(connection),
+            Event::Call { process, call, op } => Some((process, Input::Call { call, op })),
+            Event::Flushed { process, life, log, upto, writes } => {
+                self.flushed(process, life, log, upto, writes)
+            }
+            Event::Saved { process, life, file } => self.saved(process, life, file),
+            Event::Input { process, incarnation, input } => {
+                self.finished(process, incarnation, input)
+            }
+            Event::Inbox { .. } | Event::Control(_) => None,
+        }
+    }
+
+    /// Lets an input pass if the process can take it now; one that is paused, or has not yet taken
+    /// what came before, finds it later.
+    fn admit(&mut self, process: ProcessId, input: Input) -> Option<(ProcessId, Input)> {
+        let slot = &mut self.processes[process.index()];
+        slot.node.as_ref()?;
+        if slot.is_paused || !slot.inbox.is_empty() {
+            slot.inbox.push_back(input);
+            return None;
+        }
+        Some((process, input))
+    }
+
+    fn deliver(&mut self, process: ProcessId, input: Input, observer: &mut impl Observer<N>) {
+        self.events += 1;
+        self.at_once += 1;
+        assert!(self.at_once < AT_ONCE, "time stands still: a process wakes itself for ever");
+        let clock = &mut self.processes[process.index()].clock;
+        let now = clock.read(self.time);
+        for fault in clock.unseen.drain(..) {
+            self.faults.count(fault);
+        }
+        self.digest.absorb(&(self.time, process.0, &input));
+        observer.delivered(self, process, &input);
+        let mut out = std::mem::take(&mut self.out);
+        let node = self.processes[process.index()].node.as_mut().expect("admitted, so it is up");
+        node.step(now, input, &mut out);
+        if self.self_checks {
+            node.check();
+        }
+        self.carry_out(process, out, observer);
+    }
+
+    /// Carries out the effects of a step or of a start, in their order.
+    pub(super) fn carry_out(
+        &mut self,
+        process: ProcessId,
+        mut out: Effects,
+        observer: &mut impl Observer<N>,
+    ) {
+        self.digest.absorb(&out.as_slice());
+        observer.effects(self, process, out.as_slice());
+        let mut halts = false;
+        for effect in out.drain() {
+            match effect {
+                Effect::Send { conn, correlation, request } => {
+                    self.send(process, conn, Message::Request(correlation, request));
+                }
+                Effect::Respond { to, correlation, mut response } => {
+                    self.resolve(process, &mut response);
+                    self.send(process, to, Message::Response(correlation, response));
+                }
+                Effect::Connect { conn, to } => self.connect(process, conn, &to),
+                Effect::Close { conn } => self.close(process, conn),
+                Effect::Return { call, outcome } => {
+                    observer.returned(self, process, call, &outcome);
+                }
+                Effect::Note(_) => {}
+                Effect::Halt => {
+                    halts = true;
+                    break;
+                }
+                stored @ (Effect::Create { .. }
+                | Effect::Append { .. }
+                | Effect::Flush { .. }
+                | Effect::Truncate { .. }
+                | Effect::Trim { .. }
+                | Effect::Rewrite { .. }
+                | Effect::Remove { .. }
+                | Effect::Save { .. }
+                | Effect::Delete { .. }
+                | Effect::Load { .. }) => self.store(process, stored),
+            }
+        }
+        self.out = out;
+        if halts {
+            self.end(process, Lifecycle::Halted, observer);
+        } else {
+            self.arm(process);
+        }
+    }
+
+    /// Sees to it that the process is woken at its deadline. An alarm that goes off earlier is left
+    /// alone: it will find that it is early.
+    pub(super) fn arm(&mut self, process: ProcessId) {
+        let slot = &mut self.processes[process.index()];
+        let Some(node) = &slot.node else { return };
+        let Some(deadline) = node.deadline().filter(|_| !slot.is_paused) else { return };
+        let Some(at) = slot.clock.when(deadline, self.time).filter(|at| *at < NEVER) else {
+            return;
+        };
+        if slot.alarm.at.is_none_or(|set| at < set) {
+            slot.alarm.at = Some(at);
+            slot.alarm.token = slot.alarm.token.wrapping_add(1);
+            let token = slot.alarm.token;
+            self.push(at, Event::Wake { process, token });
+        }
+    }
+
+    /// Forgets the alarm and sets it anew: the clock has changed.
+    pub(super) fn rearm(&mut self, process: ProcessId) {
+        let alarm = &mut self.processes[process.index()].alarm;
+        if !alarm.is_first {
+            alarm.at = None;
+            alarm.token = alarm.token.wrapping_add(1);
+        }
+        self.arm(process);
+    }
+
+    fn wake(&mut self, process: ProcessId, token: u32) -> Option<(ProcessId, Input)> {
+        let slot = &mut self.processes[process.index()];
+        if slot.alarm.token != token {
+            return None;
+        }
+        slot.alarm.at = None;
+        let node = slot.node.as_ref().filter(|_| !slot.is_paused)?;
+        if std::mem::take(&mut slot.alarm.is_first) {
+            return Some((process, Input::Wake));
+        }
+        let deadline = node.deadline()?;
+        if slot.clock.read(self.time).mono >= deadline {
+            return Some((process, Input::Wake));
+        }
+        self.arm(process);
+        None
+    }
+
+    /// The oldest input that waited for a pause to end.
+    fn next_in_inbox(
+        &mut self,
+        process: ProcessId,
+        incarnation: u32,
+    ) -> Option<(ProcessId, Input)> {
+        let slot = &mut self.processes[process.index()];
+        if slot.incarnation != incarnation || slot.is_paused {
+            return None;
+        }
+        let input = slot.inbox.pop_front()?;
+        if !slot.inbox.is_empty() {
+            self.push(self.time, Event::Inbox { process, incarnation });
+        }
+        Some((process, input))
+    }
+}
