@@ -76,6 +76,8 @@ pub struct Changes {
     pub role: bool,
     /// There may be an ISR proposal to send: ask [`super::Replica::isr_proposal`].
     pub proposal: bool,
+    /// A follower's back-off is over: ask [`super::Replica::fetch_request`].
+    pub fetch: bool,
 }
 
 impl Changes {
@@ -85,6 +87,7 @@ impl Changes {
         start_offset: false,
         role: false,
         proposal: false,
+        fetch: false,
     };
 
     #[must_use]
