@@ -1,21 +1,55 @@
-//! KRaft: the metadata quorum.
+//! KRaft: the metadata quorum (KIP-595), one file per role.
 //!
 //! [`Raft`] is one node of it, voter or observer, and no process of its own: controllers and brokers
 //! embed it, route its inputs to it and drain its [`RaftEvent`]s after every step.
+//!
+//! Two rules run through all of it. What others may count on is durable first: the epoch and the
+//! vote before an answer or a request in that epoch leaves, a batch before a voter's fetch offset
+//! passes it or its leader sends or counts it. And a voter is a node on a particular disk: with
+//! another directory id it is an observer, whoever it was before (KIP-853).
+
+mod candidate;
+mod election;
+mod fetch;
+mod follower;
+mod leader;
+mod log;
+mod prospective;
+mod recover;
+mod resigned;
+mod role;
+mod route;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod vote;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::channel::{Backoff, Channels};
 use crate::config::ServerConfig;
+use crate::defect::{Defect, Defects};
 use crate::event::RaftRole;
 use crate::ids::{ConnId, CorrelationId, LogId, LogPoint, NodeId, Offset, QuorumEpoch};
-use crate::machine::{Effects, FileKey, Input, Survived};
+use crate::machine::{Effect, Effects, Survived};
+use crate::message::Response;
 use crate::message::raft::ReplicaKey;
-use crate::message::{Request, Response};
+use crate::raft::election::Ballot;
+use crate::raft::fetch::Parked;
+use crate::raft::follower::Fetcher;
+pub use crate::raft::log::Entry;
+use crate::raft::log::QuorumLog;
+use crate::raft::role::Role;
+use crate::raft::snapshot::{Saving, Snapshot};
 use crate::rng::Rng;
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, Timers};
+
+/// The space of raft's own connections, in controllers and brokers alike.
+const SPACE: u8 = 1;
 
 /// What the state machine above has to know, in order. Drained with [`Raft::next_event`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,84 +67,101 @@ pub enum RaftEvent {
     LoadSnapshot { point: LogPoint, state: Bytes },
 }
 
+/// A request that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Vote { epoch: QuorumEpoch, pre_vote: bool },
+    Begin { epoch: QuorumEpoch },
+    End { epoch: QuorumEpoch },
+    Fetch { number: u64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Election,
+    Fetch,
+    CheckQuorum,
+}
+
 /// One node of the metadata quorum.
 #[derive(Clone, Debug)]
 pub struct Raft {
     server: Arc<ServerConfig>,
     key: ReplicaKey,
+    /// This node's place among the voters; none for an observer.
+    me: Option<usize>,
     rng: Rng,
-    log_id: LogId,
+    log: QuorumLog,
+    snapshot: Option<Snapshot>,
+    saving_snapshot: Option<Saving>,
+    /// The end of the newest snapshot, while the log still reaches below it.
+    trim_to: Option<LogPoint>,
+    ballot: Ballot,
+    role: Role,
+    /// The leader of the current epoch.
+    known_leader: Option<NodeId>,
+    /// To the voters, by their place in the configuration.
+    channels: Channels<usize, Sent>,
+    timers: Timers<Timer>,
+    /// When something could be sent that cannot be now.
+    retry: Option<Instant>,
+    fetcher: Fetcher,
+    high_watermark: Offset,
+    /// Everything below was told to the state machine.
+    applied: Offset,
+    parked: Vec<Parked>,
+    /// Answers to votes that wait until the vote is durable.
+    held: Vec<(ConnId, CorrelationId, Arc<Response>)>,
     events: VecDeque<RaftEvent>,
 }
 
 impl Raft {
     /// Starts or restarts a node over whatever survived. `key` is the node on its directory; it
-    /// votes if that key is one of `server.voters`. The log keeps its `log` id over restarts.
+    /// votes if that key is one of `server.voters`. The log keeps its `log` id over restarts. If a
+    /// voter's disk is damaged, the process is halted: it must not guess what it promised.
     #[must_use]
     pub fn start(
         server: &Arc<ServerConfig>,
         key: ReplicaKey,
         rng: Rng,
-        _now: Now,
-        _survived: &Survived,
+        now: Now,
+        survived: &Survived,
         log: LogId,
-        _out: &mut Effects,
+        out: &mut Effects,
     ) -> Self {
-        Raft { server: Arc::clone(server), key, rng, log_id: log, events: VecDeque::new() }
-    }
-
-    /// Takes an input if it is raft's; false if it is somebody else's. `Wake` and the `Closed` of an
-    /// inbound connection are taken in and still answered false: they concern others too.
-    pub fn on_input(&mut self, _now: Now, _input: &Input, _out: &mut Effects) -> bool {
-        false
-    }
-
-    /// Serves Vote, BeginQuorumEpoch, EndQuorumEpoch, QuorumFetch and FetchSnapshot; false for others.
-    pub fn on_request(
-        &mut self,
-        _now: Now,
-        _from: ConnId,
-        _correlation: CorrelationId,
-        _request: &Request,
-        _out: &mut Effects,
-    ) -> bool {
-        false
-    }
-
-    /// Whether an outbound connection is raft's (space 1).
-    #[must_use]
-    pub fn owns(&self, conn: ConnId) -> bool {
-        conn.space() == 1
-    }
-
-    pub fn opened(&mut self, _now: Now, _conn: ConnId, _out: &mut Effects) {}
-
-    /// Any connection closed: an own one, or an inbound one that may have fetches parked.
-    pub fn closed(&mut self, _now: Now, _conn: ConnId, _out: &mut Effects) {}
-
-    pub fn response(
-        &mut self,
-        _now: Now,
-        _conn: ConnId,
-        _correlation: CorrelationId,
-        _response: &Response,
-        _out: &mut Effects,
-    ) {
-    }
-
-    /// `Input::Flushed` of the metadata log.
-    pub fn flushed(&mut self, _now: Now, _upto: LogPoint, _out: &mut Effects) {}
-
-    /// `Input::Saved` of `QuorumState` or `Snapshot`; false for other files.
-    pub fn saved(&mut self, _now: Now, _file: FileKey, _out: &mut Effects) -> bool {
-        false
-    }
-
-    pub fn wake(&mut self, _now: Now, _out: &mut Effects) {}
-
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        None
+        assert!(!server.voters.is_empty(), "a cluster has controllers");
+        let quorum = &server.quorum;
+        let mut raft = Raft {
+            server: Arc::clone(server),
+            key,
+            me: None,
+            rng,
+            log: QuorumLog::new(log, LogPoint::default()),
+            snapshot: None,
+            saving_snapshot: None,
+            trim_to: None,
+            ballot: Ballot::default(),
+            role: Role::Unattached,
+            known_leader: None,
+            channels: Channels::new(SPACE, backoff(quorum.retry_backoff)),
+            timers: Timers::default(),
+            retry: None,
+            fetcher: Fetcher::default(),
+            high_watermark: Offset::ZERO,
+            applied: Offset::ZERO,
+            parked: Vec::new(),
+            held: Vec::new(),
+            events: VecDeque::new(),
+        };
+        raft.me = raft.voter_at(key);
+        match raft.recover(survived, log, out) {
+            Ok(()) => {
+                raft.first_role(now, out);
+                raft.pump(now, out);
+            }
+            Err(recover::Damaged) => out.push(Effect::Halt),
+        }
+        raft
     }
 
     /// The next thing to tell the state machine. Drain after every call that takes `out`.
@@ -118,70 +169,166 @@ impl Raft {
         self.events.pop_front()
     }
 
-    /// Appends one batch of these record values; the offset of the last, or none if this node does
-    /// not lead.
-    pub fn append(&mut self, _now: Now, _records: &[Bytes], _out: &mut Effects) -> Option<Offset> {
-        None
-    }
-
-    /// Gives the state of everything below `upto` (a record boundary at or below what was
-    /// `Committed`), so that the log below can be dropped.
-    pub fn snapshot(&mut self, _now: Now, _upto: Offset, _state: Bytes, _out: &mut Effects) {}
-
-    /// Gives leadership up, if this node has it (controlled shutdown).
-    pub fn resign(&mut self, _now: Now, _out: &mut Effects) {}
-
     #[must_use]
     pub fn role(&self) -> RaftRole {
-        RaftRole::Unattached
+        self.role.kind()
     }
 
     /// The leader of the current epoch, as far as this node knows.
     #[must_use]
     pub fn leader(&self) -> Option<NodeId> {
-        None
+        self.known_leader
     }
 
     #[must_use]
     pub fn epoch(&self) -> QuorumEpoch {
-        QuorumEpoch(0)
+        self.ballot.current().epoch
     }
 
     /// What this node knows to be committed: all records below.
     #[must_use]
     pub fn high_watermark(&self) -> Offset {
-        Offset::ZERO
+        self.high_watermark
     }
 
-    /// Where the log in memory starts: the end of the snapshot.
+    /// Where the log in memory starts: at the end of a snapshot, or at zero.
     #[must_use]
     pub fn start_offset(&self) -> Offset {
-        Offset::ZERO
+        self.log.start().offset
+    }
+
+    /// The epoch of the last record, and the end of the log.
+    #[must_use]
+    pub fn last(&self) -> LogPoint {
+        self.log.last()
     }
 
     #[must_use]
     pub fn end_offset(&self) -> Offset {
-        Offset::ZERO
+        self.log.end()
     }
 
-    /// Everything below survives a power loss.
+    /// Everything below survives a power loss. Of an observer nobody needs to know.
     #[must_use]
     pub fn flushed_end(&self) -> Offset {
-        Offset::ZERO
+        self.log.flushed_end()
     }
 
     /// The epoch and vote that survive a power loss.
     #[must_use]
     pub fn durable_vote(&self) -> (QuorumEpoch, Option<ReplicaKey>) {
-        (QuorumEpoch(0), None)
+        let saved = self.ballot.saved();
+        (saved.epoch, saved.voted)
+    }
+
+    /// The end of the newest snapshot.
+    #[must_use]
+    pub fn snapshot_point(&self) -> Option<LogPoint> {
+        self.snapshot.as_ref().map(|snapshot| snapshot.point)
+    }
+
+    /// The batches in memory from the one that holds `from` on, for checkers.
+    pub fn entries(&self, from: Offset) -> impl Iterator<Item = &Entry> {
+        self.log.entries(from)
     }
 
     /// Whether this node votes.
     #[must_use]
     pub fn is_voter(&self) -> bool {
-        self.server.voters.iter().any(|voter| voter.key == self.key)
+        self.me.is_some()
+    }
+
+    #[must_use]
+    pub fn key(&self) -> ReplicaKey {
+        self.key
+    }
+
+    /// The id of the metadata log.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.log.id()
+    }
+
+    fn defects(&self) -> Defects {
+        self.server.defects
+    }
+
+    fn backoff(&self) -> Backoff {
+        backoff(self.server.quorum.retry_backoff)
+    }
+
+    /// Whether two keys name the same voter.
+    fn same_replica(&self, a: ReplicaKey, b: ReplicaKey) -> bool {
+        // KIP-853: a node on a new disk has forgotten its votes and its log.
+        if self.defects().has(Defect::KraftAmnesiacVoter) {
+            return a.node == b.node;
+        }
+        a == b
+    }
+
+    /// The place of a replica among the voters; none for an observer.
+    fn voter_at(&self, key: ReplicaKey) -> Option<usize> {
+        self.server.voters.iter().position(|voter| self.same_replica(voter.key, key))
+    }
+
+    /// The error for a request of an epoch that is over.
+    fn stale_epoch(&self, epoch: QuorumEpoch) -> crate::error::ErrorCode {
+        if epoch < self.epoch() {
+            crate::error::ErrorCode::FencedLeaderEpoch
+        } else {
+            crate::error::ErrorCode::None
+        }
+    }
+
+    /// Makes the log durable, where that matters.
+    fn make_durable(&mut self, out: &mut Effects) {
+        if self.me.is_some() {
+            self.log.flush(out);
+        } else {
+            self.log.skip_flush();
+        }
+    }
+
+    /// Tells the state machine what is committed and not told yet.
+    fn deliver(&mut self) {
+        let upto = self.high_watermark;
+        for entry in self.log.entries(self.applied) {
+            if entry.last >= upto {
+                break;
+            }
+            self.applied = entry.last.next();
+            if !entry.control {
+                self.events.push_back(RaftEvent::Committed {
+                    base: entry.base,
+                    last: entry.last,
+                    epoch: QuorumEpoch(entry.epoch.0),
+                    batch: entry.batch.clone(),
+                });
+            }
+        }
+        self.announce();
+    }
+
+    fn saving_snapshot_loads(&self) -> bool {
+        self.saving_snapshot.as_ref().is_some_and(Saving::loaded)
     }
 
     /// Internal invariants; called by the simulator after every step.
-    pub fn check(&self) {}
+    pub fn check(&self) {
+        self.log.check();
+        self.ballot.check();
+        let (start, end) = (self.log.start().offset, self.log.end());
+        assert!(start <= self.high_watermark, "only what is committed is in a snapshot");
+        assert!(self.high_watermark <= end, "what is committed and not here is not known");
+        assert!(self.applied <= self.high_watermark, "only what is committed is applied");
+        let leads = matches!(self.role, Role::Leader(_));
+        assert!(leads || self.parked.is_empty(), "only a leader keeps fetches waiting");
+        assert!(!leads || self.known_leader == Some(self.key.node), "a leader knows itself");
+        assert!(self.me.is_some() || matches!(self.role, Role::Unattached | Role::Follower(_)));
+    }
+}
+
+/// From the retry backoff up to a second.
+fn backoff(base: crate::time::Duration) -> Backoff {
+    Backoff { base, max: base.max(crate::time::Duration::from_secs(1)) }
 }
