@@ -1,1 +1,5 @@
-//! State that lives in a log: decide, append, apply, answer on commit.
+//! State that lives in a log: decided, appended, applied, and answered once committed.
+
+pub mod shard;
+
+pub use shard::{Draft, Shard, State};

@@ -99,8 +99,8 @@ impl Image {
         }
     }
 
-    /// Why a record cannot follow on this image, if it cannot: it names what does not exist, or goes
-    /// back in an epoch.
+    /// Why a record cannot follow on this image, if it cannot: it names what does not exist, or
+    /// goes back in an epoch.
     #[must_use]
     pub fn contradiction(&self, record: &MetadataRecord, offset: Offset) -> Option<&'static str> {
         let epoch_of = |node: &NodeId| self.brokers.get(node).map(|broker| broker.epoch);
@@ -202,8 +202,8 @@ impl Image {
     }
 }
 
-/// Sets what a topic knows; a broker's own settings are not a topic's. The controller validates values
-/// before it writes them, so one that does not parse leaves the value below it in force.
+/// Sets what a topic knows; a broker's own settings are not a topic's. The controller validates
+/// values before it writes them, so one that does not parse leaves the value below it in force.
 fn overlay(config: &mut TopicConfig, values: &BTreeMap<Arc<str>, Arc<str>>) {
     for (name, value) in values {
         if TopicConfig::NAMES.contains(&&**name) {

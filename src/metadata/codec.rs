@@ -150,7 +150,8 @@ impl<'a> Reader<'a> {
         i32::try_from(self.long()?).map_err(|_| Corrupt)
     }
 
-    /// A count of things that take at least a byte each, so that garbage cannot ask for much memory.
+    /// A count of things that take at least a byte each, so that garbage cannot ask for much
+    /// memory.
     pub fn length(&mut self) -> Result<usize, Corrupt> {
         let length = usize::try_from(self.unsigned()?).map_err(|_| Corrupt)?;
         if length <= self.rest.len() { Ok(length) } else { Err(Corrupt) }
