@@ -1,2 +1,7 @@
 //! The command `sim`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    seedlog_sim::command::main()
+}

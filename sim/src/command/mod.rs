@@ -1,1 +1,54 @@
-//! The subcommands of `sim`.
+//! The command `sim`.
+
+mod cli;
+mod diff;
+mod execute;
+mod print;
+mod replay;
+mod sweep;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub use execute::{execute, load, record};
+
+use cli::{Cli, Command};
+
+/// Exit code of a wrong command line or a bad scenario.
+pub const USAGE: u8 = 2;
+
+/// Runs the command line; gives the process's exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    execute::catch_panics();
+    let result = match cli.command {
+        Command::Run(args) => execute::command(&args),
+        Command::Sweep(args) => sweep::command(&args),
+        Command::Trace(args) => trace::command(&args),
+        Command::Diff(args) => diff::command(&args),
+        Command::Replay(args) => replay::command(&args),
+        Command::Script => {
+            print::out(SCRIPT_HELP);
+            Ok(0)
+        }
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(message) => {
+            eprintln!("sim: {message}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The language of scenarios and scripts, as the documentation of [`crate::scenario`] tells it.
+const SCRIPT_HELP: &str = include_str!("../scenario/language.md");

@@ -1,1 +1,13 @@
-//! Fault sources: what goes wrong, when, and to whom.
+//! Where faults come from: sources that strike again and again, what is survivable, and the core
+//! that heals at the end.
+//!
+//! A source only decides; what it decides are actions in the words of scripts, carried out (and
+//! recorded) by the run.
+
+mod atlas;
+mod heal;
+mod source;
+mod strike;
+
+pub use atlas::Lossy;
+pub use source::{Source, sources};

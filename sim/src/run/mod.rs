@@ -1,1 +1,329 @@
-//! One run of a scenario: phases, decisions, verdict.
+//! One run: a world, the applications in it, what attacks it and what judges it.
+//!
+//! A run is plain data, as its world is: cloning it forks it.
+
+mod act;
+mod decision;
+mod evaluate;
+mod phase;
+mod report;
+mod script;
+mod token;
+mod trace;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use seedlog::ids::Offset;
+use seedlog::metadata::Image;
+use seedlog::op::Outcome;
+use seedlog::time::millis;
+
+use crate::check::{CheckSettings, Checkers, Promises};
+use crate::cluster::{self, Cluster, Process};
+use crate::fault::{self, Lossy, Source};
+use crate::scenario::Scenario;
+use crate::scenario::script::{Action, Role};
+use crate::workload::{Sent, Told, Workload};
+use crate::world::{
+    DiskFaults, HoldId, Lifecycle, NetworkFaults, ProcessId, Seed, Stepped, World, WorldConfig,
+};
+
+pub use decision::{Decisions, Recording};
+pub use evaluate::Bound;
+pub use phase::{Phase, TICK};
+pub use report::{Finding, Report, Verdict};
+pub use script::Script;
+pub use token::Token;
+pub use trace::{Format, Trace};
+pub use watch::{Marks, Watch};
+
+/// Why a run ended before its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Violated,
+    /// The run did not do what was asked of it.
+    Undecided(String),
+}
+
+/// A run in its middle.
+#[derive(Clone)]
+pub struct Run {
+    pub scenario: Arc<Scenario>,
+    pub world: World<Process>,
+    pub cluster: Cluster,
+    pub watch: Watch,
+    pub workload: Workload,
+    /// The metadata of the most advanced controller so far.
+    pub(crate) image: Arc<Image>,
+    /// The network's manners when nothing else is said, and the disks'.
+    pub(crate) network: NetworkFaults,
+    pub(crate) disk: DiskFaults,
+    pub(crate) holds: BTreeMap<String, Vec<HoldId>>,
+    pub(crate) lagged: Vec<(ProcessId, ProcessId)>,
+    /// How often each server's disk was formatted anew.
+    formats: Vec<u64>,
+    /// Calls that close brokers, counted.
+    closes: u64,
+    pub(crate) sources: Vec<Source>,
+    /// Whether sources still strike.
+    pub(crate) raging: bool,
+    pub(crate) lossy: Lossy,
+    pub(crate) core: Vec<ProcessId>,
+    script: Script,
+    phase: Phase,
+    pub decisions: Decisions,
+    findings: Vec<Finding>,
+    stop: Option<Stop>,
+}
+
+/// A process's place in a table of all.
+#[must_use]
+pub fn index(process: ProcessId) -> usize {
+    usize::try_from(process.0).expect("a u32 fits usize")
+}
+
+impl Run {
+    /// A run at its beginning, with all checkers or with none.
+    #[must_use]
+    pub fn new(scenario: &Arc<Scenario>, seed: u64, with_checkers: bool) -> Self {
+        let seed = Seed(seed);
+        let (mut world, cluster) = cluster::build(scenario, seed);
+        world.control(seedlog::time::Instant::ZERO, Token::Boot.encode());
+        let checkers = with_checkers.then(|| Checkers::new(check_settings(scenario, &cluster)));
+        let watch = Watch {
+            cluster: cluster.clone(),
+            checkers,
+            trace: None,
+            returned: Vec::new(),
+            changes: Vec::new(),
+            marks: Marks::default(),
+        };
+        let config: WorldConfig = cluster::world_config(scenario);
+        Run {
+            workload: Workload::new(scenario, &cluster, seed),
+            world,
+            watch,
+            image: Arc::new(Image::default()),
+            network: config.network,
+            disk: config.disk,
+            holds: BTreeMap::new(),
+            lagged: Vec::new(),
+            formats: vec![0; cluster.everybody().count()],
+            closes: 0,
+            sources: fault::sources(scenario, seed),
+            raging: true,
+            lossy: Lossy::default(),
+            core: Vec::new(),
+            script: Script::new(&scenario.steps),
+            phase: Phase::Boot {
+                until: seedlog::time::Instant::FAR,
+                topics: phase::Topics::NotYet,
+            },
+            decisions: Decisions::default(),
+            findings: Vec::new(),
+            stop: None,
+            cluster,
+            scenario: Arc::clone(scenario),
+        }
+    }
+
+    /// Runs to the end.
+    pub fn finish_all(&mut self) {
+        while self.step() {}
+    }
+
+    /// Delivers one event and does what follows from it. False once the run is over.
+    pub fn step(&mut self) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        match self.world.step(&mut self.watch) {
+            Stepped::Delivered(_) => {}
+            Stepped::Control(token) => self.control(Token::decode(token)),
+            Stepped::Idle => {
+                self.stop = Some(Stop::Undecided("nothing is left to happen".into()));
+            }
+        }
+        self.react();
+        if self.script.is_running() {
+            self.refresh_image();
+            self.advance_script();
+            self.react();
+            if !self.script.is_running() {
+                self.world.control(self.world.now(), Token::Tick.encode());
+            }
+        }
+        if self.watch.checkers.as_ref().is_some_and(|checkers| !checkers.violations().is_empty()) {
+            self.stop = Some(Stop::Violated);
+        }
+        !self.is_over()
+    }
+
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.stop.is_some() || self.phase == Phase::Over
+    }
+
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    fn finish(&mut self) {
+        self.phase = Phase::Over;
+    }
+
+    fn control(&mut self, token: Token) {
+        match token {
+            Token::Boot => self.boot(),
+            Token::Tick => self.tick(),
+            Token::Script => {}
+            Token::ScriptTick => self.script_tick(),
+            Token::Send(producer) => self.send_due(producer),
+            Token::Strike(source) => self.strike(source),
+            Token::Relent(source) => self.relent(source),
+            Token::DiskGoesOn(process) => self.world.stall_disk(process, false),
+            Token::Supervise(process) => self.supervise(process),
+            Token::Replay => self.replay_due(),
+        }
+    }
+
+    /// Tells the applications what the last step did to processes and calls.
+    fn react(&mut self) {
+        while !self.watch.changes.is_empty() || !self.watch.returned.is_empty() {
+            for (process, change) in std::mem::take(&mut self.watch.changes) {
+                self.workload.lifecycle(&mut self.world, &self.cluster, process, change);
+                if change == Lifecycle::Halted && self.raging && self.script.is_empty() {
+                    let at = self.world.now() + SUPERVISOR;
+                    self.world.control(at, Token::Supervise(process).encode());
+                }
+            }
+            let mut returned = std::mem::take(&mut self.watch.returned);
+            for (process, call, outcome) in returned.drain(..) {
+                let world = &mut self.world;
+                let told = self.workload.returned(world, &self.cluster, process, call, &outcome);
+                if let Some(told) = told {
+                    self.tell_checkers(&told);
+                }
+            }
+            if self.watch.returned.is_empty() {
+                self.watch.returned = returned;
+            }
+        }
+    }
+
+    fn tell_checkers(&mut self, told: &Told) {
+        let Some(checkers) = &mut self.watch.checkers else { return };
+        match told {
+            Told::Sent(Sent { record, topic, outcome }) => match outcome {
+                Outcome::Sent { partition, offset, .. } if *offset != Offset::NONE => {
+                    checkers.acknowledged(topic, *partition, *record, *offset);
+                }
+                Outcome::Failed(_) => checkers.send_failed(*record),
+                Outcome::Sent { .. }
+                | Outcome::Unknown(_)
+                | Outcome::Done
+                | Outcome::Polled(_)
+                | Outcome::Answered(_) => {}
+            },
+            Told::Polled { consumer, records } => checkers.polled(*consumer, records),
+        }
+    }
+
+    /// A process that stopped itself is started again, as an init system would.
+    fn supervise(&mut self, process: ProcessId) {
+        if self.raging && !self.world.is_up(process) && !self.is_held_down(process) {
+            self.world.start(process, &mut self.watch);
+        }
+    }
+
+    fn is_held_down(&self, process: ProcessId) -> bool {
+        self.sources.iter().any(|source| source.away.contains(&process))
+    }
+
+    /// Carries out an action that a source or a workload decided, and records it.
+    pub(crate) fn decided(&mut self, action: &Action) {
+        self.decisions.note(self.world.now(), action);
+        self.perform(action);
+    }
+
+    /// Whether acks prove anything.
+    fn promises_acks(&self) -> bool {
+        self.scenario.producer.acks != seedlog::config::AcksSetting::None
+    }
+
+    pub(crate) fn refresh_image(&mut self) {
+        if let Some(image) = cluster::newest_image(&self.world, &self.cluster)
+            && !Arc::ptr_eq(&image, &self.image)
+        {
+            self.image = image;
+        }
+    }
+
+    fn set_sending(&mut self, on: bool) {
+        let begins = on && !self.workload.sending;
+        self.workload.sending = on;
+        if begins && !self.decisions.is_replaying() {
+            for producer in 0..self.workload.producers.len() {
+                self.next_send(producer);
+            }
+        }
+    }
+
+    fn next_send(&mut self, producer: usize) {
+        let pause = self.workload.producers[producer].pause();
+        self.world.control(self.world.now() + pause, Token::Send(producer).encode());
+    }
+
+    fn send_due(&mut self, producer: usize) {
+        if !self.workload.sending {
+            return;
+        }
+        let limit = self.scenario.workload.records;
+        let client = &mut self.workload.producers[producer];
+        if limit > 0 && client.totals.sent >= limit {
+            return;
+        }
+        let free = client.pending() < self.scenario.workload.pending;
+        if free && self.world.is_up(client.process) {
+            let topic = client.topic();
+            let record = client.send(&mut self.world, &topic, None);
+            self.decisions.note_send(self.world.now(), producer, &topic, record);
+        }
+        self.next_send(producer);
+    }
+
+    /// A promise that no checker of the core watches was broken.
+    fn violate(&mut self, code: &str, name: &str, claim: &str, detail: String) {
+        self.findings.push(Finding {
+            code: code.into(),
+            name: name.into(),
+            claim: claim.into(),
+            at_ms: millis(self.world.now().since(seedlog::time::Instant::ZERO)),
+            event: self.world.events(),
+            detail,
+        });
+        self.stop = Some(Stop::Violated);
+    }
+}
+
+/// How long a process that stopped itself stays down.
+const SUPERVISOR: seedlog::time::Duration = seedlog::time::Duration::from_secs(1);
+
+fn check_settings(scenario: &Scenario, cluster: &Cluster) -> CheckSettings {
+    let acks_all = scenario.producer.acks == seedlog::config::AcksSetting::All;
+    let idempotent = scenario.producer.enable_idempotence && acks_all;
+    let voters = cluster.all(Role::Controller).filter_map(|process| cluster.node(process));
+    CheckSettings {
+        voters: voters.collect(),
+        promises: Promises {
+            no_duplicates: idempotent,
+            ordered: idempotent || scenario.producer.max_in_flight == 1,
+            durable: acks_all,
+        },
+        sequence_max: scenario.broker.sequence_max,
+        elr_enabled: scenario.controller.eligible_leader_replicas,
+    }
+}

@@ -95,8 +95,8 @@ impl<T> Queue<T> {
         slot.tail = index;
     }
 
-    /// The earliest entry, the one pushed first if there are several; none that is later than `end`.
-    pub(super) fn pop_until(&mut self, end: u64) -> Option<(u64, T)> {
+    /// The earliest entry, the one pushed first if there are several.
+    pub(super) fn pop(&mut self) -> Option<(u64, T)> {
         loop {
             if self.levels == 0 {
                 return None;
@@ -106,9 +106,6 @@ impl<T> Queue<T> {
             let place = level * SLOTS + wide(slot);
             let Slot { head, tail } = self.slots[place];
             if level == 0 || head == tail {
-                if self.entries[wide(head)].at > end {
-                    return None;
-                }
                 let next = self.entries[wide(head)].next;
                 self.slots[place].head = next;
                 if next == NONE {
@@ -116,13 +113,9 @@ impl<T> Queue<T> {
                 }
                 return Some(self.take(head));
             }
-            let earliest = self.earliest(head);
-            if earliest > end {
-                return None;
-            }
             self.slots[place].head = NONE;
             self.vacate(level, slot);
-            self.last = earliest;
+            self.last = self.earliest(head);
             let mut index = head;
             while index != NONE {
                 let entry = &mut self.entries[wide(index)];
@@ -193,19 +186,16 @@ mod tests {
                     let first = *model.iter().min().expect("just pushed");
                     model.retain(|entry| *entry != first);
                     prop_assert_eq!(queue.next_at(), Some(first.0));
-                    if first.0 > 0 {
-                        prop_assert_eq!(queue.pop_until(first.0 - 1), None);
-                    }
-                    prop_assert_eq!(queue.pop_until(u64::MAX), Some(first));
+                    prop_assert_eq!(queue.pop(), Some(first));
                     now = first.0;
                 }
                 prop_assert_eq!(queue.len(), model.len());
             }
             model.sort();
             for entry in model {
-                prop_assert_eq!(queue.pop_until(u64::MAX), Some(entry));
+                prop_assert_eq!(queue.pop(), Some(entry));
             }
-            prop_assert_eq!(queue.pop_until(u64::MAX), None);
+            prop_assert_eq!(queue.pop(), None);
         }
     }
 
@@ -214,7 +204,7 @@ mod tests {
         let mut queue = Queue::new();
         queue.push(u64::MAX, "far");
         queue.push(0, "now");
-        assert_eq!(queue.pop_until(u64::MAX), Some((0, "now")));
-        assert_eq!(queue.pop_until(u64::MAX), Some((u64::MAX, "far")));
+        assert_eq!(queue.pop(), Some((0, "now")));
+        assert_eq!(queue.pop(), Some((u64::MAX, "far")));
     }
 }

@@ -17,12 +17,7 @@ const NEVER: Instant = Instant::from_nanos(1 << 62);
 impl<N: Node> World<N> {
     /// Delivers exactly one event, and time moves on to it.
     pub fn step(&mut self, observer: &mut impl Observer<N>) -> Stepped {
-        self.step_until(Instant::FAR, observer).unwrap_or(Stepped::Idle)
-    }
-
-    /// Delivers the next event if it is due by `end`; otherwise nothing, and time stays.
-    pub fn step_until(&mut self, end: Instant, observer: &mut impl Observer<N>) -> Option<Stepped> {
-        while let Some((at, event)) = self.queue.pop_until(end.as_nanos()) {
+        while let Some((at, event)) = self.queue.pop() {
             let at = Instant::from_nanos(at);
             if at > self.time {
                 self.time = at;
@@ -30,7 +25,7 @@ impl<N: Node> World<N> {
             }
             if let Event::Control(token) = event {
                 self.digest.absorb(&(self.time, token));
-                return Some(Stepped::Control(token));
+                return Stepped::Control(token);
             }
             let target = if let Event::Inbox { process, incarnation } = event {
                 self.next_in_inbox(process, incarnation)
@@ -39,17 +34,19 @@ impl<N: Node> World<N> {
             };
             if let Some((process, input)) = target {
                 self.deliver(process, input, observer);
-                return Some(Stepped::Delivered(process));
+                return Stepped::Delivered(process);
             }
         }
-        None
+        Stepped::Idle
     }
 
     /// Steps until `duration` has passed from now, events at its end included. Control events are
     /// passed over: for tests and tools that have no timetable.
     pub fn run_for(&mut self, duration: Duration, observer: &mut impl Observer<N>) {
         let end = self.time + duration;
-        while self.step_until(end, observer).is_some() {}
+        while self.next_at().is_some_and(|at| at <= end) {
+            self.step(observer);
+        }
         self.time = self.time.max(end);
     }
 
@@ -99,7 +96,7 @@ impl<N: Node> World<N> {
         for fault in clock.unseen.drain(..) {
             self.faults.count(fault);
         }
-        self.digest.absorb(&(process.0, now, &input));
+        self.digest.absorb(&(self.time, process.0, &input));
         observer.delivered(self, process, &input);
         let mut out = std::mem::take(&mut self.out);
         let node = self.processes[process.index()].node.as_mut().expect("admitted, so it is up");

@@ -4,6 +4,7 @@ pub mod action;
 pub mod condition;
 pub mod lex;
 pub mod names;
+mod print;
 
 use seedlog::time::Duration;
 

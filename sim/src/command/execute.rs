@@ -1,0 +1,157 @@
+//! `sim run`, and what every command does with a run: load it, run it, catch its panic.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::cli::{RunArgs, Which};
+use super::print;
+use crate::run::{Finding, Recording, Report, Run, Trace, Verdict};
+use crate::scenario::Scenario;
+
+thread_local! {
+    /// Where and why this thread panicked last.
+    static PANIC: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// Keeps panics quiet and remembers them: a panic of a run is a finding, not the end.
+pub fn catch_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let payload = info.payload();
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without words".into());
+        let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line()));
+        PANIC.set(Some(format!("{text}{}", place.unwrap_or_default())));
+    }));
+}
+
+/// Reads a scenario.
+///
+/// # Errors
+/// The line to show to the user.
+pub fn load(which: &Which) -> Result<(Arc<Scenario>, u64), String> {
+    load_file(&which.scenario, &which.set, which.seed)
+}
+
+/// Reads a scenario, with overrides.
+///
+/// # Errors
+/// The line to show to the user.
+pub fn load_file(
+    path: &Path,
+    set: &[String],
+    seed: Option<u64>,
+) -> Result<(Arc<Scenario>, u64), String> {
+    let scenario = Scenario::load(path, set).map_err(|error| error.to_string())?;
+    let seed = seed.unwrap_or(scenario.seed);
+    Ok((Arc::new(scenario), seed))
+}
+
+/// Runs to the end, or to a panic.
+#[must_use]
+pub fn execute(scenario: &Arc<Scenario>, seed: u64) -> Report {
+    finish(Run::new(scenario, seed, true))
+}
+
+/// Runs on to the end, or to a panic.
+#[must_use]
+pub fn finish(mut run: Run) -> Report {
+    match catch_unwind(AssertUnwindSafe(|| run.finish_all())) {
+        Ok(()) => run.report(),
+        Err(_) => panicked(&run),
+    }
+}
+
+/// The report of a run that panicked.
+#[must_use]
+pub fn panicked(run: &Run) -> Report {
+    let mut report = run.report();
+    report.verdict = Verdict::Panicked;
+    report.findings.insert(
+        0,
+        Finding {
+            code: "panic".into(),
+            name: "Panic".into(),
+            claim: "neither the core nor the simulator panics".into(),
+            at_ms: report.simulated_ms,
+            event: report.events,
+            detail: PANIC.take().unwrap_or_default(),
+        },
+    );
+    report
+}
+
+/// How many events lie between two checkpoints of a recording.
+pub const CHECKPOINT: u64 = 10_000;
+
+/// Runs to the end and keeps what was decided.
+#[must_use]
+pub fn record(scenario: &Arc<Scenario>, text: String, seed: u64) -> (Report, Recording) {
+    let mut run = Run::new(scenario, seed, true);
+    run.decisions.record();
+    let mut checkpoints = Vec::new();
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let mut next = CHECKPOINT;
+        while run.step() {
+            if run.world.events() >= next {
+                checkpoints.push((run.world.events(), run.world.digest().to_string()));
+                next = run.world.events() + CHECKPOINT;
+            }
+        }
+    }));
+    let report = if result.is_ok() { run.report() } else { panicked(&run) };
+    let recording = Recording {
+        file: scenario.file.to_string(),
+        text,
+        overrides: scenario.overrides.clone(),
+        seed,
+        decisions: run.decisions.log().to_vec(),
+        checkpoints,
+        verdict: report.verdict.name().into(),
+        digest: report.digest.clone(),
+        events: report.events,
+    };
+    (report, recording)
+}
+
+/// `sim run`.
+///
+/// # Errors
+/// The line to show to the user.
+pub fn command(args: &RunArgs) -> Result<u8, String> {
+    let (scenario, seed) = load(&args.which)?;
+    let report = match &args.record {
+        Some(path) => {
+            let text = std::fs::read_to_string(&args.which.scenario)
+                .map_err(|error| format!("{}: {error}", args.which.scenario.display()))?;
+            let (report, recording) = record(&scenario, text, seed);
+            std::fs::write(path, recording.print())
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            report
+        }
+        None => finish(Run::new(&scenario, seed, !args.no_checks)),
+    };
+    if args.json {
+        print::out(&format!("{}\n", report.json()));
+    } else {
+        print::out(&print::report(&report, &around(&scenario, &report)));
+    }
+    Ok(report.verdict.exit_code())
+}
+
+/// The trace around the first finding: the same run once more, watched there.
+#[must_use]
+pub fn around(scenario: &Arc<Scenario>, report: &Report) -> Vec<String> {
+    const BEFORE: u64 = 12;
+    let Some(finding) = report.findings.first() else { return Vec::new() };
+    let mut run = Run::new(scenario, report.seed, true);
+    let from = finding.event.saturating_sub(BEFORE);
+    let format = crate::run::Format::Text;
+    run.watch.trace = Some(Trace::new(from, finding.event, format, Vec::new()));
+    let _ = catch_unwind(AssertUnwindSafe(|| run.finish_all()));
+    run.watch.trace.take().map(|trace| trace.lines).unwrap_or_default()
+}

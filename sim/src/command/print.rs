@@ -1,0 +1,84 @@
+//! Reports for people, byte-stable.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use crate::run::{Report, Verdict};
+
+/// Writes to stdout; a closed pipe ends nothing but the output.
+pub fn out(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// A report with the trace around its first finding.
+#[must_use]
+pub fn report(report: &Report, around: &[String]) -> String {
+    let mut text = String::new();
+    let name = report.verdict.name();
+    let _ = writeln!(text, "{}: {}", report.scenario, report.claim);
+    let _ = writeln!(
+        text,
+        "seed {}: {name}{} after {} events, {} simulated",
+        report.seed,
+        if report.verdict == Verdict::Panicked { " (panic)" } else { "" },
+        report.events,
+        seconds(report.simulated_ms)
+    );
+    let _ = writeln!(text, "digest     {}", report.digest);
+    let _ = writeln!(
+        text,
+        "operations {} ok, {} failed, {} unknown; {} acknowledged, {} consumed",
+        report.ok, report.fail, report.info, report.acked, report.consumed
+    );
+    let _ = writeln!(
+        text,
+        "elections  {} partition leaders, {} quorum leaders",
+        report.leaders, report.controllers
+    );
+    let _ = writeln!(text, "faults     {}", pairs(&report.faults));
+    if !report.sometimes.is_empty() {
+        let _ = writeln!(text, "reached    {}", pairs(&report.sometimes));
+    }
+    let checked = report.checks.iter().map(|(code, _, checked, _)| (code.clone(), *checked));
+    let checked: Vec<(String, u64)> = checked.collect();
+    if !checked.is_empty() {
+        let _ = writeln!(text, "checks     {}", pairs(&checked));
+    }
+    if !report.why.is_empty() {
+        let _ = writeln!(text, "why        {}", report.why);
+    }
+    for finding in report.findings.iter().take(5) {
+        let _ = writeln!(text);
+        let _ = writeln!(text, "{} {}: {}", finding.code, finding.name, finding.claim);
+        let at = seconds(finding.at_ms);
+        let _ = writeln!(text, "  event {} at {at}: {}", finding.event, finding.detail);
+    }
+    if report.findings.len() > 5 {
+        let _ = writeln!(text, "\n.. and {} more", report.findings.len() - 5);
+    }
+    if !around.is_empty() {
+        let _ = writeln!(text, "\nevents up to the first of these:");
+        for line in around.iter().rev().take(60).rev() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    if report.verdict != Verdict::Held {
+        let _ = writeln!(text, "\n{}", report.repro);
+    }
+    text
+}
+
+/// `12.345s`
+#[must_use]
+pub fn seconds(ms: i64) -> String {
+    format!("{}.{:03}s", ms / 1_000, ms % 1_000)
+}
+
+fn pairs(list: &[(String, u64)]) -> String {
+    if list.is_empty() {
+        return "none".into();
+    }
+    let pairs: Vec<String> = list.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    pairs.join(", ")
+}

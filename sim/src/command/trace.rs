@@ -1,0 +1,43 @@
+//! `sim trace`
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::cli::{TraceArgs, TraceFormat};
+use super::{execute, print};
+use crate::run::{Format, Run, Trace};
+
+/// Prints lines as the run makes them.
+///
+/// # Errors
+/// The line to show to the user.
+pub fn command(args: &TraceArgs) -> Result<u8, String> {
+    let (scenario, seed) = execute::load(&args.which)?;
+    let mut run = Run::new(&scenario, seed, true);
+    let format = match args.format {
+        TraceFormat::Text => Format::Text,
+        TraceFormat::Jsonl => Format::Jsonl,
+    };
+    run.watch.trace = Some(Trace::new(args.from, args.to, format, args.only.clone()));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        while run.world.events() <= args.to && run.step() {
+            drain(&mut run);
+        }
+    }));
+    drain(&mut run);
+    let report = if result.is_ok() { run.report() } else { execute::panicked(&run) };
+    for finding in &report.findings {
+        print::out(&format!("{} {}: {}\n", finding.code, finding.name, finding.detail));
+    }
+    Ok(report.verdict.exit_code())
+}
+
+fn drain(run: &mut Run) {
+    if let Some(trace) = &mut run.watch.trace
+        && !trace.lines.is_empty()
+    {
+        let mut text = trace.lines.join("\n");
+        text.push('\n');
+        trace.lines.clear();
+        print::out(&text);
+    }
+}

@@ -1,0 +1,91 @@
+//! The core that heals: big enough to make progress, chosen by seed; everybody else stays as they are.
+
+use seedlog::ids::NodeId;
+
+use crate::run::Run;
+use crate::scenario::script::Role;
+use crate::world::{NetworkFaults, ProcessId};
+
+impl Run {
+    /// Chooses the core and makes it healthy: up, running, connected, with good disks and clocks.
+    pub(crate) fn heal_core(&mut self) {
+        self.core = self.choose_core();
+        let core = self.core.clone();
+        self.network = NetworkFaults { latency: self.network.latency, ..NetworkFaults::default() };
+        self.world.set_network(self.network.clone());
+        for name in self.holds.keys().cloned().collect::<Vec<_>>() {
+            for hold in self.holds.remove(&name).unwrap_or_default() {
+                self.world.release(hold);
+            }
+        }
+        for one in &core {
+            for other in core.iter().filter(|other| *other != one) {
+                self.world.unblock(*one, *other);
+                self.world.unclog(*one, *other);
+                self.world.set_link(*one, *other, None);
+            }
+        }
+        self.lagged.clear();
+        for process in core {
+            self.world.fill_disk(process, false);
+            self.world.stall_disk(process, false);
+            self.world.set_disk(process, self.disk.clone());
+            self.world.freeze_clock(process, false);
+            if !self.world.is_up(process) {
+                self.world.start(process, &mut self.watch);
+            } else if self.world.is_paused(process) {
+                self.world.resume(process, &mut self.watch);
+            }
+        }
+    }
+
+    /// All clients, most brokers, most controllers. As many are left out as the atlas lets be away,
+    /// if every partition can do without them; otherwise fewer.
+    fn choose_core(&self) -> Vec<ProcessId> {
+        let mut rng = self.world.seed().stream("core", 0, 0);
+        let shuffle = |role: Role, rng: &mut seedlog::rng::Rng| {
+            let mut list: Vec<ProcessId> = self.cluster.all(role).collect();
+            for index in (1..list.len()).rev() {
+                list.swap(index, rng.index(index + 1));
+            }
+            list
+        };
+        let brokers = shuffle(Role::Broker, &mut rng);
+        let controllers = shuffle(Role::Controller, &mut rng);
+        let lost = &self.lossy.lost_voters;
+        let spare = usize::try_from(self.scenario.atlas.controllers).expect("few controllers");
+        let spare = spare.saturating_sub(lost.len());
+        let dropped: Vec<ProcessId> =
+            controllers.iter().copied().filter(|c| !lost.contains(c)).take(spare).collect();
+        let limit = usize::try_from(self.scenario.atlas.brokers).expect("few brokers");
+        let limit = limit.min(brokers.len() - 1);
+        let left_out = (0..=limit).rev().map(|count| &brokers[..count]);
+        let left_out = left_out.into_iter().find(|out| self.can_do_without(out)).unwrap_or(&[]);
+        let everybody = self.cluster.everybody();
+        everybody.filter(|p| !left_out.contains(p) && !dropped.contains(p)).collect()
+    }
+
+    /// Whether every partition makes progress without these brokers: a candidate that keeps its log
+    /// can lead, and enough replicas are left for min.insync.replicas.
+    fn can_do_without(&self, out: &[ProcessId]) -> bool {
+        let is_out = |node: &NodeId| {
+            self.cluster.of_node(*node).is_some_and(|process| out.contains(&process))
+        };
+        self.image.partitions().all(|(id, partition)| {
+            let left = partition.replicas.iter().filter(|node| !is_out(node)).count();
+            let needed = self.image.topic_config(id.topic).map_or(1, |c| partition.min_isr(c));
+            let candidates = partition.isr.iter().chain(partition.elr.iter());
+            let keeps = candidates.into_iter().all(|node| !is_out(node));
+            left >= needed.max(1) && (keeps || self.survivors(out, partition) >= needed)
+        })
+    }
+
+    /// Candidates inside the core.
+    fn survivors(&self, out: &[ProcessId], partition: &seedlog::metadata::PartitionImage) -> usize {
+        let candidates = partition.isr.iter().chain(partition.elr.iter());
+        let inside = candidates.filter(|node| {
+            self.cluster.of_node(**node).is_some_and(|process| !out.contains(&process))
+        });
+        inside.count()
+    }
+}

@@ -1,0 +1,249 @@
+//! What came of a run.
+
+use serde_json::{Value, json};
+
+use seedlog::time::{Instant, millis};
+
+use super::{Run, Stop};
+use crate::check::Check;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Held,
+    Undecided,
+    Violated,
+    /// The core or the simulator panicked.
+    Panicked,
+}
+
+impl Verdict {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Held => "held",
+            Verdict::Violated | Verdict::Panicked => "violated",
+            Verdict::Undecided => "undecided",
+        }
+    }
+
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Held => 0,
+            Verdict::Violated => 1,
+            Verdict::Undecided => 3,
+            Verdict::Panicked => 101,
+        }
+    }
+}
+
+/// One broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub code: String,
+    pub name: String,
+    pub claim: String,
+    pub at_ms: i64,
+    pub event: u64,
+    pub detail: String,
+}
+
+/// A run's result: byte-stable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub scenario: String,
+    pub claim: String,
+    pub seed: u64,
+    pub verdict: Verdict,
+    /// Why it is undecided.
+    pub why: String,
+    pub digest: String,
+    pub events: u64,
+    pub simulated_ms: i64,
+    pub ok: u64,
+    pub fail: u64,
+    pub info: u64,
+    pub acked: u64,
+    pub consumed: u64,
+    pub leaders: u64,
+    pub controllers: u64,
+    pub faults: Vec<(String, u64)>,
+    /// Code, name, checked, violations.
+    pub checks: Vec<(String, String, u64, u64)>,
+    pub sometimes: Vec<(String, u64)>,
+    pub findings: Vec<Finding>,
+    /// The command that does it again.
+    pub repro: String,
+}
+
+impl Run {
+    /// What came of it, once it is over.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let history = self.workload.history;
+        let marks = &self.watch.marks;
+        let mut report = Report {
+            scenario: self.scenario.name.clone(),
+            claim: self.scenario.claim.clone(),
+            seed: self.world.seed().0,
+            verdict: Verdict::Held,
+            why: String::new(),
+            digest: self.world.digest().to_string(),
+            events: self.world.events(),
+            simulated_ms: millis(self.world.now().since(Instant::ZERO)),
+            ok: history.ok,
+            fail: history.fail,
+            info: history.info + self.workload.pending(),
+            acked: self.workload.producers.iter().map(|p| p.totals.acked).sum(),
+            consumed: self.workload.consumers.iter().map(|c| c.consumed).sum(),
+            leaders: marks.leaders,
+            controllers: marks.controllers,
+            faults: self
+                .world
+                .delivered_faults()
+                .iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(fault, count)| (fault.name().to_string(), count))
+                .collect(),
+            checks: Vec::new(),
+            sometimes: marks.sometimes.iter().map(|(n, c)| ((*n).to_string(), *c)).collect(),
+            findings: self.findings.clone(),
+            repro: self.repro(),
+        };
+        report.sometimes.sort();
+        if let Some(checkers) = &self.watch.checkers {
+            for check in Check::ALL {
+                let count = checkers.count(*check);
+                let (code, name) = (check.code().to_string(), check.name().to_string());
+                report.checks.push((code, name, count.checked, count.violations));
+            }
+            report.findings.extend(checkers.violations().iter().map(|violation| Finding {
+                code: violation.check.code().into(),
+                name: violation.check.name().into(),
+                claim: violation.check.claim().into(),
+                at_ms: millis(violation.at.since(Instant::ZERO)),
+                event: violation.event,
+                detail: violation.detail.clone(),
+            }));
+        }
+        self.judge(&mut report);
+        report
+    }
+
+    fn judge(&self, report: &mut Report) {
+        if !report.findings.is_empty() {
+            report.verdict = Verdict::Violated;
+            return;
+        }
+        if let Some(Stop::Undecided(why)) = &self.stop {
+            report.verdict = Verdict::Undecided;
+            report.why.clone_from(why);
+            return;
+        }
+        // No false green: a run that did not do what the scenario asks for proves nothing.
+        for requirement in &self.scenario.require {
+            let count = report.count(&requirement.name);
+            if count < requirement.at_least {
+                report.verdict = Verdict::Undecided;
+                report.why = format!(
+                    "required {} >= {}, found {count}",
+                    requirement.name, requirement.at_least
+                );
+                return;
+            }
+        }
+    }
+
+    /// The command line of this run.
+    #[must_use]
+    pub fn repro(&self) -> String {
+        let mut line = format!("sim run {} --seed {}", self.scenario.file, self.world.seed().0);
+        for text in &self.scenario.overrides {
+            line.push_str(" --set ");
+            if text.chars().all(|c| c.is_ascii_alphanumeric() || "=._-/".contains(c)) {
+                line.push_str(text);
+            } else {
+                line.push_str(&format!("'{}'", text.replace('\'', "'\\''")));
+            }
+        }
+        line
+    }
+}
+
+impl Report {
+    /// A counter by the name that `require` uses.
+    #[must_use]
+    pub fn count(&self, name: &str) -> u64 {
+        let listed = |list: &[(String, u64)], wanted: &str| {
+            list.iter().find(|(name, _)| name == wanted).map_or(0, |(_, count)| *count)
+        };
+        match name {
+            "acked" => self.acked,
+            "consumed" => self.consumed,
+            "leaders" => self.leaders,
+            "controllers" => self.controllers,
+            _ => {
+                if let Some(fault) = name.strip_prefix("fault.") {
+                    return listed(&self.faults, fault);
+                }
+                if let Some(mark) = name.strip_prefix("sometimes.") {
+                    return listed(&self.sometimes, mark);
+                }
+                let code = name.strip_prefix("check.").unwrap_or(name);
+                let mut checks = self.checks.iter();
+                checks.find(|(known, ..)| known == code).map_or(0, |(_, _, checked, _)| *checked)
+            }
+        }
+    }
+
+    /// The object of `--json`.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let pairs = |list: &[(String, u64)]| {
+            list.iter().map(|(name, count)| (name.clone(), json!(count))).collect()
+        };
+        let faults: serde_json::Map<String, Value> = pairs(&self.faults);
+        let sometimes: serde_json::Map<String, Value> = pairs(&self.sometimes);
+        let checks: serde_json::Map<String, Value> = self
+            .checks
+            .iter()
+            .map(|(code, name, checked, violations)| {
+                let key = format!("{code} {name}");
+                (key, json!({ "checked": checked, "violations": violations }))
+            })
+            .collect();
+        let violations: Vec<Value> = self
+            .findings
+            .iter()
+            .map(|finding| {
+                json!({
+                    "code": finding.code,
+                    "name": finding.name,
+                    "claim": finding.claim,
+                    "simulated_ms": finding.at_ms,
+                    "event": finding.event,
+                    "detail": finding.detail,
+                })
+            })
+            .collect();
+        json!({
+            "scenario": self.scenario,
+            "seed": self.seed,
+            "verdict": self.verdict.name(),
+            "why": self.why,
+            "digest": self.digest,
+            "events": self.events,
+            "simulated_ms": self.simulated_ms,
+            "operations": { "ok": self.ok, "fail": self.fail, "info": self.info },
+            "acked": self.acked,
+            "consumed": self.consumed,
+            "leaders": self.leaders,
+            "controllers": self.controllers,
+            "faults": faults,
+            "checks": checks,
+            "sometimes": sometimes,
+            "violations": violations,
+            "repro": self.repro,
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! What looks at every event of a run: it feeds the checkers, counts what happened, and keeps what
+//! the run itself has to react to.
+
+use seedlog::event::{Event, RaftRole};
+use seedlog::ids::CallId;
+use seedlog::machine::{Effect, Input, Survived, SurvivedLog};
+use seedlog::op::Outcome;
+
+use super::trace::Trace;
+use crate::check::Checkers;
+use crate::cluster::{Cluster, Process};
+use crate::scenario::script::Role;
+use crate::world::{Lifecycle, Observer, ProcessId, World};
+
+/// The observer of a run.
+#[derive(Clone)]
+pub struct Watch {
+    pub cluster: Cluster,
+    /// None in benchmarks.
+    pub checkers: Option<Checkers>,
+    pub trace: Option<Trace>,
+    /// Calls that were answered in the last step.
+    pub returned: Vec<(ProcessId, CallId, Outcome)>,
+    /// What happened to processes in the last step.
+    pub changes: Vec<(ProcessId, Lifecycle)>,
+    pub marks: Marks,
+}
+
+/// How often something of interest happened.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    /// Brokers that began to lead a partition.
+    pub leaders: u64,
+    /// Controllers that began to lead the quorum.
+    pub controllers: u64,
+    /// Rare branches, by name.
+    pub sometimes: Vec<(&'static str, u64)>,
+}
+
+impl Watch {
+    fn server(&self, process: ProcessId) -> Option<seedlog::ids::NodeId> {
+        self.cluster.node(process)
+    }
+}
+
+impl Marks {
+    fn effect(&mut self, event: &Event) {
+        match event {
+            Event::LeaderStarted { .. } => self.leaders += 1,
+            Event::RoleChanged { role: RaftRole::Leader, .. } => self.controllers += 1,
+            Event::Sometimes(name) => match self.sometimes.iter_mut().find(|(n, _)| n == name) {
+                Some((_, count)) => *count += 1,
+                None => self.sometimes.push((name, 1)),
+            },
+            Event::RoleChanged { .. }
+            | Event::FollowerStarted { .. }
+            | Event::ReplicaStopped { .. }
+            | Event::HighWatermark { .. }
+            | Event::Isr { .. }
+            | Event::Registered { .. }
+            | Event::Fenced { .. }
+            | Event::MetadataApplied { .. }
+            | Event::Voted { .. }
+            | Event::QuorumHighWatermark { .. }
+            | Event::Snapshot { .. }
+            | Event::StateApplied { .. }
+            | Event::ControllerReplied { .. } => {}
+        }
+    }
+}
+
+impl Observer<Process> for Watch {
+    fn delivered(&mut self, world: &World<Process>, process: ProcessId, input: &Input) {
+        if let Some(trace) = &mut self.trace {
+            trace.delivered(world, process, input);
+        }
+        let node = self.cluster.node(process);
+        let Some(checkers) = &mut self.checkers else { return };
+        checkers.at(world.now(), world.events());
+        if let (Some(node), Input::Flushed { log, upto }) = (node, input) {
+            checkers.flushed(node, *log, upto.offset);
+        }
+    }
+
+    fn effects(&mut self, world: &World<Process>, process: ProcessId, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Note(event) = effect {
+                self.marks.effect(event);
+            }
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.effects(world, process, effects);
+        }
+        if let (Some(node), Some(checkers)) = (self.cluster.node(process), &mut self.checkers) {
+            checkers.effects(node, effects);
+        }
+    }
+
+    fn lifecycle(&mut self, world: &World<Process>, process: ProcessId, change: Lifecycle) {
+        self.changes.push((process, change));
+        if let Some(trace) = &mut self.trace {
+            trace.lifecycle(world, process, change);
+        }
+        let node = self.server(process);
+        let who = self.cluster.who(process);
+        let Some(checkers) = &mut self.checkers else { return };
+        checkers.at(world.now(), world.events());
+        match (node, change) {
+            (Some(node), Lifecycle::Started) => {
+                checkers.started(node, &survived(world, process));
+            }
+            (Some(node), Lifecycle::Crashed | Lifecycle::PowerLost | Lifecycle::Halted) => {
+                checkers.stopped(node);
+            }
+            (Some(node), Lifecycle::Wiped) => checkers.wiped(node),
+            (None, Lifecycle::Crashed | Lifecycle::PowerLost | Lifecycle::Halted)
+                if who.role == Role::Consumer =>
+            {
+                checkers.consumer_gone(who.number - 1);
+            }
+            (_, Lifecycle::Paused | Lifecycle::Resumed) | (None, _) => {}
+        }
+    }
+
+    fn returned(
+        &mut self,
+        _world: &World<Process>,
+        process: ProcessId,
+        call: CallId,
+        outcome: &Outcome,
+    ) {
+        self.returned.push((process, call, outcome.clone()));
+    }
+}
+
+/// What a process finds on its disk, as its machine gets to see it.
+fn survived(world: &World<Process>, process: ProcessId) -> Survived {
+    let disk = world.disk(process);
+    let logs = disk.logs().map(|(log, name)| SurvivedLog {
+        log,
+        name: std::sync::Arc::clone(name),
+        chunks: disk.batches(log).map(|(_, batch)| batch.clone()).collect(),
+    });
+    Survived { files: Vec::new(), logs: logs.collect() }
+}
