@@ -75,6 +75,7 @@ pub fn with_topic(mut response: MetadataResponse, id: u32) -> MetadataResponse {
 
 /// A client on a scripted cluster: dials succeed, metadata and producer ids are answered; the rest is
 /// the test's to answer.
+#[derive(Clone)]
 pub struct Script<M> {
     pub machine: M,
     pub now: Now,
