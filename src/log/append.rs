@@ -129,9 +129,7 @@ impl Log {
             marker.coordinator_epoch,
             now.wall,
         );
-        let appended = self.append_own(epoch, &batch, out)?;
-        self.producers.set_coordinator_epoch(marker.producer_id, marker.coordinator_epoch);
-        Ok(appended)
+        self.append_own(epoch, &batch, out)
     }
 
     /// Appends what a follower fetched, chunks of whole batches, with the offsets and epochs that
