@@ -129,7 +129,9 @@ impl Log {
             marker.coordinator_epoch,
             now.wall,
         );
-        self.append_own(epoch, &batch, out)
+        let appended = self.append_own(epoch, &batch, out)?;
+        self.producers.set_coordinator_epoch(marker.producer_id, marker.coordinator_epoch);
+        Ok(appended)
     }
 
     /// Appends what a follower fetched, chunks of whole batches, with the offsets and epochs that

@@ -12,7 +12,6 @@ use crate::ids::{LeaderEpoch, LogId, Offset};
 use crate::log::epochs::Epochs;
 use crate::log::file;
 use crate::log::index::BatchMeta;
-use crate::log::paged::Paged;
 use crate::log::producer::Producers;
 use crate::log::segment::Segment;
 use crate::log::{Log, LogConfig};
@@ -31,17 +30,13 @@ impl Log {
         out: &mut Effects,
     ) -> Log {
         let mut log = Log::empty(id, Arc::clone(&survived.name), config);
-        let start = files.file(FileKey::LogStart(id)).and_then(|file| file::decode_offset(file));
-        let start = start.unwrap_or_default();
-        if !log.scan(survived) {
-            log.doubt_first(start);
+        let whole = log.scan(survived);
+        if !whole {
             out.push(Effect::Truncate { log: id, to: log.end });
         }
         let first = log.index.iter().next().map(|batch| batch.base);
-        let start = start.max(first.unwrap_or_default());
-        if log.index.is_empty() {
-            (log.end, log.active) = (start, Segment::empty(start, 0));
-        }
+        let start = files.file(FileKey::LogStart(id)).and_then(|file| file::decode_offset(file));
+        let start = start.unwrap_or_default().max(first.unwrap_or_default());
         if start > log.end {
             // The tail went and only what retention had removed was left.
             log.reset(start, out);
@@ -54,7 +49,6 @@ impl Log {
         let keep = log.index.holding(start).min(log.index.end().saturating_sub(1));
         if keep > log.index.first() {
             let base = log.index.get(keep).base;
-            log.save_producers(out);
             log.drop_index_before(keep, base);
             out.push(Effect::Trim { log: id, to: base });
         }
@@ -87,18 +81,6 @@ impl Log {
             }
         }
         true
-    }
-
-    /// The CRC does not cover where a batch begins. Where only the first one passed, lies beyond the
-    /// log's start and is not met by the next, it is the bad one: a log does not move.
-    fn doubt_first(&mut self, start: Offset) {
-        let only = self.index.end() == self.index.first() + 1;
-        let moved = self.index.last().is_some_and(|batch| batch.base > start);
-        if only && moved && !self.config.compacts() {
-            self.index = Paged::default();
-            self.end = Offset::ZERO;
-            self.active = Segment::empty(Offset::ZERO, 0);
-        }
     }
 
     fn scan_batch(&self, bytes: &[u8]) -> Result<BatchHeader, BatchError> {

@@ -4,7 +4,6 @@ use alloc::sync::Arc;
 
 use crate::defect::Defect;
 use crate::ids::Offset;
-use crate::log::paged::Paged;
 use crate::log::producer::Producers;
 use crate::log::segment::Segment;
 use crate::log::{BatchMeta, Log};
@@ -31,15 +30,7 @@ impl Log {
         self.compacted = self.compacted.min(cut);
         self.cut_segments(cut);
         self.index.truncate(number);
-        if self.index.is_empty() {
-            // Positions count from the first batch.
-            self.sealed = Paged::default();
-            self.active = Segment::empty(cut, 0);
-        }
-        if cut < self.start {
-            self.start = cut;
-            self.save_start(out);
-        }
+        self.start = self.start.min(cut);
         self.end = cut;
         self.flushed = self.flushed.min(cut);
         self.flush_asked = self.flush_asked.min(cut);

@@ -210,8 +210,7 @@ impl Raft {
             None => leader.observers.last_mut().map(|(_, progress)| progress),
         };
         if let Some(progress) = progress {
-            // A delayed copy of an older fetch takes nothing back.
-            progress.end = progress.end.max(end);
+            progress.end = end;
         }
         if at.is_some() {
             self.advance(now, out);
@@ -278,11 +277,7 @@ impl Raft {
     ) {
         let mut error = self.stale_epoch(request.epoch);
         if error.is_ok() {
-            let same = self.learn(now, request.epoch, Some(request.leader), out);
-            if same && matches!(self.role, Role::Prospective(_)) {
-                // The leader that was silent speaks.
-                self.stop_asking(now, out);
-            }
+            self.learn(now, request.epoch, Some(request.leader), out);
             if self.me.is_none() || !self.same_replica(request.voter, self.key) {
                 error = ErrorCode::InvalidVoterKey;
             }

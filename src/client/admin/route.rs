@@ -1,5 +1,4 @@
-//! Requests that only a partition's leader can answer: taken apart by leader, and the answers put
-//! together.
+//! Requests that only a partition's leader can answer: taken apart by leader, and the answers put together.
 
 use alloc::vec::Vec;
 

@@ -1,5 +1,4 @@
-//! Asks leaders for records, offsets and ends of epochs, and draws the consequences of their
-//! answers.
+//! Asks leaders for records, offsets and ends of epochs, and draws the consequences of their answers.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -301,8 +300,7 @@ impl Consumer {
             slot.reached(reached);
         }
         if filled.is_err() {
-            // A bit that flipped on the way is whole next time; one on the disk needs another
-            // leader.
+            // A bit that flipped on the way is whole next time; one on the disk needs another leader.
             self.failed(now, index, ErrorCode::CorruptMessage);
         }
     }
