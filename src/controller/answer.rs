@@ -10,8 +10,8 @@ use crate::ids::{BrokerEpoch, ConnId, CorrelationId, Offset, ProducerId, Uuid};
 use crate::machine::{Effect, Effects};
 use crate::message::admin::{
     AlterConfigsResponse, AlterReassignmentsResponse, CreatePartitionsResponse,
-    CreateTopicsResponse, CreatedTopic, DeleteTopicsResponse, DeletedTopic, ElectLeadersResponse,
-    ListReassignmentsResponse,
+    CreateTopicsRequest, CreateTopicsResponse, CreatedTopic, DeleteTopicsResponse, DeletedTopic,
+    ElectLeadersResponse, ListReassignmentsResponse,
 };
 use crate::message::cluster::{
     AllocateProducerIdsResponse, BrokerHeartbeatResponse, BrokerRegistrationResponse,
@@ -93,45 +93,7 @@ fn refusal(request: &Request, error: ErrorCode) -> Option<Response> {
             let first = ProducerId::NONE;
             Response::AllocateProducerIds(AllocateProducerIdsResponse { error, first, count: 0 })
         }
-        Request::CreateTopics(_)
-        | Request::DeleteTopics(_)
-        | Request::CreatePartitions(_)
-        | Request::IncrementalAlterConfigs(_)
-        | Request::AlterPartitionReassignments(_)
-        | Request::ListPartitionReassignments(_)
-        | Request::ElectLeaders(_) => return admin_refusal(request, error),
-        Request::Produce(_)
-        | Request::Fetch(_)
-        | Request::ListOffsets(_)
-        | Request::OffsetForLeaderEpoch(_)
-        | Request::DeleteRecords(_)
-        | Request::InitProducerId(_)
-        | Request::Metadata(_)
-        | Request::DescribeCluster(_)
-        | Request::DescribeConfigs(_)
-        | Request::Vote(_)
-        | Request::BeginQuorumEpoch(_)
-        | Request::EndQuorumEpoch(_)
-        | Request::QuorumFetch(_)
-        | Request::FetchSnapshot(_) => return None,
-    })
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted out the others")]
-fn admin_refusal(request: &Request, error: ErrorCode) -> Option<Response> {
-    Some(match request {
-        Request::CreateTopics(request) => {
-            let topics = request.topics.iter().map(|topic| CreatedTopic {
-                name: topic.name.clone(),
-                id: Uuid::ZERO,
-                error,
-                message: None,
-                num_partitions: -1,
-                replication_factor: -1,
-                configs: [].into(),
-            });
-            Response::CreateTopics(CreateTopicsResponse { topics: topics.collect() })
-        }
+        Request::CreateTopics(request) => Response::CreateTopics(topics_refused(request, error)),
         Request::DeleteTopics(request) => {
             let topics = request.topics.iter();
             let topics = topics.map(|topic| DeletedTopic { topic: topic.clone(), error });
@@ -158,6 +120,32 @@ fn admin_refusal(request: &Request, error: ErrorCode) -> Option<Response> {
         Request::ElectLeaders(_) => {
             Response::ElectLeaders(ElectLeadersResponse { error, partitions: [].into() })
         }
-        _ => return None,
+        Request::Produce(_)
+        | Request::Fetch(_)
+        | Request::ListOffsets(_)
+        | Request::OffsetForLeaderEpoch(_)
+        | Request::DeleteRecords(_)
+        | Request::InitProducerId(_)
+        | Request::Metadata(_)
+        | Request::DescribeCluster(_)
+        | Request::DescribeConfigs(_)
+        | Request::Vote(_)
+        | Request::BeginQuorumEpoch(_)
+        | Request::EndQuorumEpoch(_)
+        | Request::QuorumFetch(_)
+        | Request::FetchSnapshot(_) => return None,
     })
+}
+
+fn topics_refused(request: &CreateTopicsRequest, error: ErrorCode) -> CreateTopicsResponse {
+    let topics = request.topics.iter().map(|topic| CreatedTopic {
+        name: topic.name.clone(),
+        id: Uuid::ZERO,
+        error,
+        message: None,
+        num_partitions: -1,
+        replication_factor: -1,
+        configs: [].into(),
+    });
+    CreateTopicsResponse { topics: topics.collect() }
 }
