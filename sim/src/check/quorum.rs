@@ -207,8 +207,8 @@ impl Quorum {
     /// K9.
     pub fn replied(&mut self, node: NodeId, offset: Offset, tally: &mut Tally) {
         let committed = self.committed.end();
-        tally.expect(Check::NoUncommittedReply, offset < committed, || {
-            format!("controller {node} answers with the effect of record {offset}, committed is below {committed}")
+        tally.expect(Check::NoUncommittedReply, offset <= committed, || {
+            format!("controller {node} answers with an effect that ends at {offset}, committed is below {committed}")
         });
     }
 }

@@ -499,9 +499,9 @@ fn k8_a_leader_that_loads_a_snapshot_and_one_of_what_is_not_committed() {
 fn k9_a_reply_ahead_of_its_commit() {
     let mut t = Script::new();
     let end = t.metadata_end;
-    t.note(C1, Event::ControllerReplied { offset: end + -1, committed: end });
+    t.note(C1, Event::ControllerReplied { offset: end, committed: end });
     t.expect_nothing();
-    t.note(C1, Event::ControllerReplied { offset: end, committed: end.next() });
+    t.note(C1, Event::ControllerReplied { offset: end.next(), committed: end.next() });
     assert_eq!(t.codes(), ["K9"]);
 }
 
