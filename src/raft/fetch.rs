@@ -46,6 +46,11 @@ impl Raft {
         out: &mut Effects,
     ) {
         let replica = request.replica;
+        let stale = |parked: &Parked| parked.from == from && parked.correlation > correlation;
+        if self.parked.iter().any(|parked| parked.replica == replica && stale(parked)) {
+            // A delayed copy: nobody waits for its answer.
+            return;
+        }
         // A replica waits for one answer: an older fetch of it came over a connection that broke.
         self.parked.retain(|parked| parked.replica != replica);
         let error = self.leader_only(request.epoch);

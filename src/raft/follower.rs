@@ -76,7 +76,7 @@ impl Raft {
     /// Sends the next fetch, if it is time for one.
     pub(super) fn fetch(&mut self, now: Now, out: &mut Effects) {
         let settled = self.vote_counts() && self.durable_end() == self.log.end();
-        if self.fetcher.in_flight.is_some() || !settled || self.saving_snapshot_loads() {
+        if self.fetcher.in_flight.is_some() || !settled || self.waits_for_snapshot() {
             return;
         }
         if self.fetcher.not_before > now.mono {
@@ -133,6 +133,10 @@ impl Raft {
             self.fetcher.counter = number;
             self.fetcher.in_flight = Some(number);
         }
+    }
+
+    pub(super) fn downloads(&self) -> bool {
+        matches!(&self.role, Role::Follower(follower) if follower.download.is_some())
     }
 
     /// Takes the answer to the fetch that is waited for; false if this is another one's.

@@ -210,7 +210,8 @@ impl Raft {
             None => leader.observers.last_mut().map(|(_, progress)| progress),
         };
         if let Some(progress) = progress {
-            progress.end = end;
+            // A delayed copy of an older fetch takes nothing back.
+            progress.end = progress.end.max(end);
         }
         if at.is_some() {
             self.advance(now, out);
@@ -277,7 +278,11 @@ impl Raft {
     ) {
         let mut error = self.stale_epoch(request.epoch);
         if error.is_ok() {
-            self.learn(now, request.epoch, Some(request.leader), out);
+            let same = self.learn(now, request.epoch, Some(request.leader), out);
+            if same && matches!(self.role, Role::Prospective(_)) {
+                // The leader that was silent speaks.
+                self.stop_asking(now, out);
+            }
             if self.me.is_none() || !self.same_replica(request.voter, self.key) {
                 error = ErrorCode::InvalidVoterKey;
             }

@@ -187,6 +187,14 @@ impl QuorumLog {
         self.flush(out);
     }
 
+    /// Makes the disk let go of what was trimmed, though nobody waits for it.
+    pub(super) fn sync(&mut self, out: &mut Effects) {
+        if !self.flushing {
+            self.flushing = true;
+            out.push(Effect::Flush { log: self.id, upto: self.last() });
+        }
+    }
+
     /// Counts everything as durable: an observer's log is a copy that nobody relies on.
     pub(super) fn skip_flush(&mut self) {
         self.flushed = self.end();

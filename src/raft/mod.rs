@@ -309,8 +309,11 @@ impl Raft {
         self.announce();
     }
 
-    fn saving_snapshot_loads(&self) -> bool {
-        self.saving_snapshot.as_ref().is_some_and(Saving::loaded)
+    /// Whether the next fetch has to wait until a snapshot is written: one from the leader, or an
+    /// own one before another comes from the leader.
+    fn waits_for_snapshot(&self) -> bool {
+        let saving = self.saving_snapshot.as_ref();
+        saving.is_some_and(|saving| saving.loaded() || self.downloads())
     }
 
     /// Internal invariants; called by the simulator after every step.

@@ -10,48 +10,63 @@ use crate::raft::RaftEvent;
 use crate::raft::election::{Ballot, Election};
 use crate::raft::log::{Entry, QuorumLog};
 use crate::raft::snapshot::Snapshot;
-use crate::record;
+use crate::record::{self, BatchError};
 use crate::time::Now;
 
 /// What the disk holds is not what this node wrote, and as a voter it must not guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Damaged;
 
-/// The batches that survived, up to the first bad one, and whether bytes were left over.
+/// The batches that survived, up to the first bad one.
 struct Scan {
     entries: Vec<Entry>,
-    torn: bool,
-    /// There is more behind the bad bytes than a torn write leaves.
-    rotten: bool,
+    end: End,
+}
+
+/// How a log that survived ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Whole,
+    /// In a batch that is cut short: the last write, which nobody was told about.
+    Torn,
+    /// In bytes that no write leaves: what was promised may be lost.
+    Rotten,
 }
 
 fn scan(survived: &SurvivedLog) -> Scan {
     let mut entries: Vec<Entry> = Vec::new();
-    let mut bad = false;
-    for chunk in &survived.chunks {
-        if bad {
-            return Scan { entries, torn: true, rotten: true };
-        }
+    let last = survived.chunks.len().saturating_sub(1);
+    for (at, chunk) in survived.chunks.iter().enumerate() {
+        let mut read = 0;
         for batch in record::batches(chunk) {
-            if bad {
-                return Scan { entries, torn: true, rotten: true };
-            }
             let entry = batch.and_then(|(_, batch)| {
-                let header = record::verify(&batch)?;
-                Ok(Entry::new(&header, batch))
+                let entry = Entry::new(&record::verify(&batch)?, batch);
+                match entries.last() {
+                    Some(last) if last.last.next() != entry.base || last.epoch > entry.epoch => {
+                        Err(BatchError::OutOfOrder)
+                    }
+                    Some(_) | None => Ok(entry),
+                }
             });
-            let follows = |entry: &Entry| {
-                entries
-                    .last()
-                    .is_none_or(|last| last.last.next() == entry.base && last.epoch <= entry.epoch)
-            };
             match entry {
-                Ok(entry) if follows(&entry) => entries.push(entry),
-                Ok(_) | Err(_) => bad = true,
+                Ok(entry) => {
+                    read += entry.batch.len();
+                    entries.push(entry);
+                }
+                Err(error) => {
+                    let cut = error == BatchError::Truncated || is_blank(&chunk[read..]);
+                    let end = if cut && at == last { End::Torn } else { End::Rotten };
+                    return Scan { entries, end };
+                }
             }
         }
     }
-    Scan { entries, torn: bad, rotten: false }
+    Scan { entries, end: End::Whole }
+}
+
+/// A file grows before its data is written.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
 /// The log over the snapshot, as good as the disk allows.
@@ -67,11 +82,11 @@ pub(super) fn recover_log(
         out.push(Effect::Create { log: id, name: LogName::Metadata.into() });
         return Ok(QuorumLog::new(id, point));
     };
-    let Scan { entries, torn, rotten } = scan(survived);
+    let Scan { entries, end: tail } = scan(survived);
     let base = entries.first().map_or(point.offset, |entry| entry.base);
     let end = entries.last().map_or(point.offset, |entry| entry.last.next());
     let hole = base > point.offset;
-    if voter && (rotten || hole) {
+    if voter && (tail == End::Rotten || hole) {
         return Err(Damaged);
     }
     let first = entries.iter().position(|entry| entry.base >= point.offset);
@@ -81,7 +96,7 @@ pub(super) fn recover_log(
         log.reset(point, out);
         return Ok(log);
     }
-    if torn {
+    if tail != End::Whole {
         out.push(Effect::Truncate { log: id, to: end });
     }
     if base < point.offset {

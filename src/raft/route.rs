@@ -243,7 +243,7 @@ impl Raft {
         earliest(earliest(timers, parked), self.channels.deadline())
     }
 
-    fn election_timed_out(&mut self, now: Now, out: &mut Effects) {
+    pub(super) fn election_timed_out(&mut self, now: Now, out: &mut Effects) {
         match self.role.kind() {
             RaftRole::Unattached if self.me.is_none() => self.ask_next(now),
             RaftRole::Unattached => self.become_prospective(now, out),

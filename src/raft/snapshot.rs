@@ -50,6 +50,11 @@ impl Snapshot {
         Some(Snapshot { point, file })
     }
 
+    /// The file as it is written.
+    pub(super) fn file(&self) -> Bytes {
+        self.file.clone()
+    }
+
     pub(super) fn state(&self) -> Bytes {
         self.file.slice(HEADER..)
     }
@@ -88,13 +93,15 @@ impl Download {
 
 impl Raft {
     /// Gives the state of everything below `upto`, so that the log below can be dropped once the
-    /// state is durable. Ignored while an earlier snapshot is still being written.
+    /// state is durable. Ignored while another snapshot is being written or fetched.
     ///
     /// # Panics
     /// If `upto` was not `Committed` yet, or is not the end of a batch.
     pub fn snapshot(&mut self, now: Now, upto: Offset, state: Bytes, out: &mut Effects) {
         assert!(upto <= self.applied, "only committed state is kept");
-        if self.saving_snapshot.is_some() || upto <= self.log.start().offset {
+        let busy = self.saving_snapshot.is_some() || self.downloads();
+        let newest = self.snapshot_point().unwrap_or_default();
+        if busy || upto <= newest.offset {
             return;
         }
         if let Some(entry) = self.log.entries(upto).next() {
@@ -106,7 +113,7 @@ impl Raft {
     }
 
     fn save_snapshot(&mut self, snapshot: Snapshot, loaded: bool, out: &mut Effects) {
-        out.push(Effect::Save { file: FileKey::Snapshot, value: snapshot.file.clone() });
+        out.push(Effect::Save { file: FileKey::Snapshot, value: snapshot.file() });
         self.saving_snapshot = Some(Saving { snapshot, loaded });
     }
 
@@ -163,6 +170,7 @@ impl Raft {
         }
         self.trim_to = None;
         self.log.trim(to, out);
+        self.log.sync(out);
         out.note(Event::Snapshot { point: to, loaded: false });
     }
 
