@@ -22,7 +22,8 @@ impl Replica {
     }
 
     /// What became of a proposal: the controller's answer for this partition, or why there is none
-    /// (the request failed as a whole, or was never answered). An answer to a proposal that newer
+    /// (the request was refused as a whole;
+    /// with `NETWORK_EXCEPTION` or `REQUEST_TIMED_OUT` it was never answered). An answer to a proposal that newer
     /// metadata has settled is ignored.
     pub fn isr_answer(
         &mut self,
@@ -38,8 +39,12 @@ impl Replica {
         let now = ctx.now.mono;
         let altered = match answer {
             Ok(altered) => altered,
-            Err(_) => {
+            Err(ErrorCode::NetworkException | ErrorCode::RequestTimedOut) => {
                 leader.isr_mut().went_unanswered(now);
+                return;
+            }
+            Err(_) => {
+                leader.isr_mut().retry(now);
                 return;
             }
         };

@@ -11,6 +11,7 @@ use crate::log::Log;
 use crate::machine::Effects;
 use crate::message::fetch::{FetchPartition, FetchedPartition};
 use crate::record;
+use crate::replica::serve::is_lookup;
 use crate::replica::{Context, Fetched, Replica, Role};
 use crate::time::Instant;
 
@@ -19,7 +20,7 @@ use crate::time::Instant;
 pub(super) struct Follower {
     /// No fetch before that.
     delayed_until: Option<Instant>,
-    /// Fetch without asking whether the logs part: only ever by a defect.
+    /// Fetch without asking whether the logs part: by a defect only.
     unchecked: bool,
 }
 
@@ -47,7 +48,7 @@ impl Follower {
 
 /// Where a follower cuts its log when its leader answers that the logs part at `leader`: the largest
 /// epoch that the leader knows at or below the follower's last one, and its end there (KIP-279).
-fn truncation_point(log: &Log, leader: LogPoint) -> Offset {
+pub(super) fn truncation_point(log: &Log, leader: LogPoint) -> Offset {
     let own = log.end_offset_for(leader.epoch);
     let end = log.end_offset();
     match own.epoch.cmp(&leader.epoch) {
@@ -102,6 +103,9 @@ impl Replica {
         }
         if let Some(leader) = answer.diverging {
             return self.diverged(ctx, leader, out);
+        }
+        if is_lookup(ctx, sent) {
+            return self.looked_up();
         }
         let before = self.log.end_offset();
         let appended = self.append_fetched(ctx, answer.records.chunks(), out);
@@ -161,6 +165,14 @@ impl Replica {
         Ok(())
     }
 
+    /// The logs agree, says the leader, in whatever epoch it answered.
+    fn looked_up(&mut self) -> Fetched {
+        if let Role::Follower(follower) = &mut self.role {
+            follower.unchecked = true;
+        }
+        Fetched::Truncated
+    }
+
     fn diverged(&mut self, ctx: &Context<'_>, leader: LogPoint, out: &mut Effects) -> Fetched {
         let before = self.log.end_point();
         let to = truncation_point(&self.log, leader);
@@ -218,7 +230,7 @@ impl Replica {
     }
 
     /// Drops the whole log and begins again.
-    fn reset(&mut self, to: Offset, out: &mut Effects) {
+    pub(super) fn reset(&mut self, to: Offset, out: &mut Effects) {
         self.log.reset(to, out);
         self.end_moved(out);
     }

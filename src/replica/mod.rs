@@ -17,6 +17,8 @@ mod leader;
 mod remote;
 mod role;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 use alloc::sync::Arc;
 
@@ -251,7 +253,6 @@ impl Replica {
         assert!(start <= self.high_watermark, "the log starts at or below the high watermark");
         assert!(self.high_watermark <= end, "what is committed is here");
         assert!(self.last_stable_offset() <= self.high_watermark, "stable is committed");
-        assert!(self.log.last_epoch() <= self.leader_epoch || self.leader_epoch.0 < 0);
         match &self.role {
             Role::Idle => {}
             Role::Leader(leader) => {

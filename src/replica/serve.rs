@@ -16,6 +16,33 @@ use crate::replica::leader::Leader;
 use crate::replica::{Budget, Context, Reader, Replica, Role};
 use crate::time::Timestamp;
 
+/// Where a fetcher is in a leader's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    /// What it has is a prefix of this log.
+    Within,
+    /// Its log and this one part there (KIP-595).
+    PartsAt(LogPoint),
+    /// It asked only whether the logs part, and they do not.
+    LookedUp,
+}
+
+/// Whether a follower's fetch asks only where the logs part. Never so since KIP-595: each fetch is
+/// checked. The switch restores the lookup of its own, once in a leader epoch, that came before.
+pub(super) fn is_lookup(ctx: &Context<'_>, ask: &FetchPartition) -> bool {
+    ctx.defects.has(Defect::UnfencedTruncationLookup) && ask.last_fetched_epoch != LeaderEpoch::NONE
+}
+
+/// Whether a follower's position tells how much of this log it holds.
+fn counts(ctx: &Context<'_>, position: Position) -> bool {
+    match position {
+        Position::Within => true,
+        // KAFKA-13141: what lies beyond the point of divergence is not a copy of this log.
+        Position::PartsAt(_) => ctx.defects.has(Defect::DivergingFetchCounts),
+        Position::LookedUp => false,
+    }
+}
+
 impl Replica {
     /// Answers a fetch as it arrives, and takes note of a follower's position. If there are too few
     /// bytes the request may wait; then [`Self::read`] answers it later.
@@ -28,9 +55,8 @@ impl Replica {
         out: &mut Effects,
     ) -> FetchedPartition {
         if let Reader::Replica(node, epoch) = reader
-            && let Ok(diverging) = self.check_fetch(ctx, ask, reader)
-            // KAFKA-13141: what lies beyond the point of divergence is not a copy of this log.
-            && (diverging.is_none() || ctx.defects.has(Defect::DivergingFetchCounts))
+            && let Ok(position) = self.check_fetch(ctx, ask, reader)
+            && counts(ctx, position)
             && let Err(error) = self.record_fetch(ctx, (node, epoch), ask, out)
         {
             return self.refused(ask, reader, error);
@@ -48,14 +74,18 @@ impl Replica {
         reader: Reader,
         budget: Budget,
     ) -> FetchedPartition {
-        let diverging = match self.check_fetch(ctx, ask, reader) {
-            Ok(diverging) => diverging,
+        let position = match self.check_fetch(ctx, ask, reader) {
+            Ok(position) => position,
             Err(error) => return self.refused(ask, reader, error),
         };
         let mut answer = self.blank(ask);
-        if diverging.is_some() {
-            answer.diverging = diverging;
-            return answer;
+        match position {
+            Position::Within => {}
+            Position::PartsAt(point) => {
+                answer.diverging = Some(point);
+                return answer;
+            }
+            Position::LookedUp => return answer,
         }
         let upper = match reader {
             Reader::Replica(..) => self.log.end_offset(),
@@ -125,13 +155,13 @@ impl Replica {
         answer
     }
 
-    /// Checks that a fetch may be served, and says where the fetcher's log parts from this one.
+    /// Checks that a fetch may be served, and what its position is in this log.
     fn check_fetch(
         &self,
         ctx: &Context<'_>,
         ask: &FetchPartition,
         reader: Reader,
-    ) -> Result<Option<LogPoint>, ErrorCode> {
+    ) -> Result<Position, ErrorCode> {
         let follows = matches!(reader, Reader::Replica(..));
         // KIP-320: a follower's position in another epoch says nothing about its log in this one.
         let current = if follows && ctx.defects.has(Defect::HwNoFollowerEpoch) {
@@ -140,7 +170,10 @@ impl Replica {
             ask.current_leader_epoch
         };
         let parting = self.parting(ctx, current, ask)?;
-        self.fence(current)?;
+        let looked_up = follows && is_lookup(ctx, ask);
+        if !looked_up {
+            self.fence(current)?;
+        }
         let leader = self.leading()?;
         if let Reader::Replica(node, _) = reader
             && leader.follower(node).is_none()
@@ -156,7 +189,11 @@ impl Replica {
         if ask.fetch_offset < start || (parting.is_none() && ask.fetch_offset > end) {
             return Err(ErrorCode::OffsetOutOfRange);
         }
-        Ok(parting)
+        Ok(match parting {
+            Some(point) => Position::PartsAt(point),
+            None if looked_up => Position::LookedUp,
+            None => Position::Within,
+        })
     }
 
     /// Where the log of a fetcher with that last epoch and end parts from this one, if it does
