@@ -130,11 +130,15 @@ impl Fetchers {
 }
 
 impl Broker {
-    /// Sends to every leader that is awake what there is to ask.
-    pub(super) fn fetch_from_leaders(&mut self, now: Now, out: &mut Effects) {
+    /// Tells the replicas of fetches that were lost.
+    pub(super) fn report_lost_fetches(&mut self, now: Now) {
         for lost in core::mem::take(&mut self.fetchers.failed) {
             self.fetch_failed(now, &lost);
         }
+    }
+
+    /// Sends to every leader that is awake what there is to ask.
+    pub(super) fn fetch_from_leaders(&mut self, now: Now, out: &mut Effects) {
         while let Some(leader) = self.fetchers.awake.pop_first() {
             self.fetch_from(now, leader, out);
         }

@@ -14,6 +14,7 @@ use crate::time::Now;
 impl Broker {
     /// Brings everything in line after an input.
     pub(super) fn settle(&mut self, now: Now, out: &mut Effects) {
+        self.report_lost_fetches(now);
         self.follow_metadata(now, out);
         self.settle_partitions(now, out);
         self.fetch_from_leaders(now, out);

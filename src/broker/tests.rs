@@ -366,6 +366,16 @@ fn a_follower_fetches_appends_and_fetches_on() {
 }
 
 #[test]
+fn a_lost_fetch_makes_its_partitions_rest() {
+    let mut broker = broker(image_with(2, 3, BOTH));
+    let conn = ConnId::outbound(fetcher::SPACE, 0);
+    step(&mut broker, now(), Input::Opened { conn });
+    assert_eq!(step(&mut broker, now(), Input::Closed { conn }), []);
+    let rest = broker.setup.broker.replica_fetch_backoff;
+    assert_eq!(broker.partitions.deadline(), Some(Instant::ZERO + rest));
+}
+
+#[test]
 fn a_lost_connection_is_dialled_again_after_a_backoff() {
     let mut broker = broker(image_with(2, 3, BOTH));
     let conn = ConnId::outbound(fetcher::SPACE, 0);
