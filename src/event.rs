@@ -39,8 +39,8 @@ pub enum Event {
     /// A controller has applied committed records up to and including `offset`; `state` is a hash
     /// of its image.
     StateApplied { offset: Offset, state: u64 },
-    /// The controller answers a request whose effect ends at `offset`; the committed offset is
-    /// `committed`.
+    /// The controller answers a request that rests on records up to and including `offset`; all
+    /// below `committed` is committed.
     ControllerReplied { offset: Offset, committed: Offset },
     /// A rare branch was reached: proves that runs get there.
     Sometimes(&'static str),

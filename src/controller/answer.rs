@@ -51,7 +51,8 @@ impl Controller {
 
     /// Answers with something that holds up to `end`.
     pub(super) fn respond(&self, end: Offset, answer: Answer, out: &mut Effects) {
-        out.note(Event::ControllerReplied { offset: end, committed: self.raft.high_watermark() });
+        let committed = self.raft.high_watermark();
+        out.note(Event::ControllerReplied { offset: end + -1, committed });
         let response = Arc::new(answer.response);
         out.push(Effect::Respond { to: answer.to, correlation: answer.correlation, response });
     }

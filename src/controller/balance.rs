@@ -92,18 +92,17 @@ impl Plan {
         for (high, from) in by_load.iter().rev() {
             for (low, to) in by_load.iter().take_while(|(low, _)| low + 1 < *high) {
                 assert!(low < high, "a move goes downhill");
-                let movable = |(_, replicas): &Move| {
-                    // Followers first: moving a leader costs its clients a failover.
-                    replicas.contains(from) && !replicas.contains(to)
+                // Followers first: moving a leader costs its clients a failover.
+                let movable = |index: &usize, follower: bool| {
+                    let replicas = &self.partitions[*index].1;
+                    replicas.contains(from)
+                        && !replicas.contains(to)
+                        && !(follower && replicas[0] == *from)
                 };
-                let follower = |(index, moved): &(usize, &Move)| {
-                    let _ = index;
-                    movable(moved) && moved.1[0] != *from
-                };
-                let all = || self.partitions.iter().enumerate();
-                let found =
-                    all().find(follower).or_else(|| all().find(|(_, moved)| movable(moved)));
-                if let Some((partition, _)) = found {
+                let all = || 0..self.partitions.len();
+                let found = all().find(|index| movable(index, true));
+                let found = found.or_else(|| all().find(|index| movable(index, false)));
+                if let Some(partition) = found {
                     return Some((partition, *from, *to));
                 }
             }
