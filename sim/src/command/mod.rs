@@ -12,7 +12,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use diff::first_difference;
 pub use execute::{execute, load, record};
+pub use replay::replay;
 
 use cli::{Cli, Command};
 

@@ -256,9 +256,7 @@ impl Run {
         let mut left = count;
         for hold in self.holds.get(name).into_iter().flatten() {
             let some = self.world.held(*hold).min(left);
-            if some == self.world.held(*hold) {
-                self.world.release(*hold);
-            }
+            self.world.release_some(*hold, some);
             left -= some;
         }
     }

@@ -8,6 +8,8 @@ mod evaluate;
 mod phase;
 mod report;
 mod script;
+#[cfg(test)]
+mod tests;
 mod token;
 mod trace;
 mod watch;

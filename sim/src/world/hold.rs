@@ -93,13 +93,15 @@ pub(super) struct ActiveHold {
     /// Matching messages seen and kept so far.
     seen: u64,
     kept: u64,
+    /// How many of them were let go one by one.
+    let_go: u64,
     /// What it keeps, in order: the messages, and what waits behind them.
     pub(super) queue: Vec<Queued>,
 }
 
 impl ActiveHold {
     pub(super) fn new(id: HoldId, hold: Hold) -> Self {
-        ActiveHold { id, hold, seen: 0, kept: 0, queue: Vec::new() }
+        ActiveHold { id, hold, seen: 0, kept: 0, let_go: 0, queue: Vec::new() }
     }
 
     /// Whether to keep a message that is sent now.
@@ -116,6 +118,14 @@ impl ActiveHold {
     }
 
     pub(super) fn kept(&self) -> u64 {
-        self.kept
+        self.kept - self.let_go
+    }
+
+    /// Takes the oldest messages out, so many at most; the hold goes on.
+    pub(super) fn let_go(&mut self, count: u64) -> Vec<Queued> {
+        let count = count.min(self.kept());
+        self.let_go += count;
+        let count = usize::try_from(count).expect("a count of messages fits").min(self.queue.len());
+        self.queue.drain(..count).collect()
     }
 }

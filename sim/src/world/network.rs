@@ -408,7 +408,7 @@ impl<N: Node> World<N> {
         id
     }
 
-    /// How many messages a hold has kept back; 0 once it is released.
+    /// How many messages a hold has kept back; 0 once all of them are released.
     #[must_use]
     pub fn held(&self, hold: HoldId) -> u64 {
         self.holds.iter().find(|active| active.id == hold).map_or(0, ActiveHold::kept)
@@ -417,6 +417,14 @@ impl<N: Node> World<N> {
     /// Ends a hold and sends what it kept on its way, in order.
     pub fn release(&mut self, hold: HoldId) {
         for Queued { connection, sender, message } in self.unhold(hold) {
+            self.route(connection, sender, message);
+        }
+    }
+
+    /// Sends the oldest messages that a hold kept on their way, so many at most; the hold goes on.
+    pub fn release_some(&mut self, hold: HoldId, count: u64) {
+        let Some(active) = self.holds.iter_mut().find(|active| active.id == hold) else { return };
+        for Queued { connection, sender, message } in active.let_go(count) {
             self.route(connection, sender, message);
         }
     }

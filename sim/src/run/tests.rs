@@ -1,0 +1,89 @@
+//! Runs are the same whenever they should be, and different whenever they should be.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::command::{execute, first_difference, record, replay};
+
+fn scenario(more: &str) -> (Arc<Scenario>, String) {
+    let text = format!(
+        "# A small cluster under crashes.\n{more}\n\
+         [phases]\nboot = \"30s\"\nsafety = \"5s\"\nliveness = \"30s\"\n\
+         [workload]\nevery = \"5ms..20ms\"\n\
+         [[fault]]\nkind = \"crash\"\ntarget = \"server\"\nevery = \"500ms..2s\"\n\
+         for = \"100ms..1s\"\n"
+    );
+    let scenario = Scenario::parse("small.toml", &text, &[]).expect("a sound scenario");
+    (Arc::new(scenario), text)
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let (scenario, _) = scenario("");
+    let reports = [3, 3, 4].map(|seed| execute(&scenario, seed));
+    assert_eq!(reports[0], reports[1]);
+    assert_ne!(reports[0].digest, reports[2].digest);
+}
+
+#[test]
+fn a_fork_goes_on_as_its_original_would_and_leaves_it_alone() {
+    let (scenario, _) = scenario("");
+    let mut run = Run::new(&scenario, 5, true);
+    for _ in 0..3_000 {
+        run.step();
+    }
+    let mut fork = run.clone();
+    let before = run.world.digest();
+    fork.finish_all();
+    assert_eq!(run.world.digest(), before);
+    run.finish_all();
+    assert_eq!(run.report(), fork.report());
+}
+
+#[test]
+fn a_difference_is_found_at_its_first_event() {
+    let (scenario, _) = scenario("");
+    let run = Run::new(&scenario, 5, true);
+    assert_eq!(first_difference(run.clone(), run.clone()), None);
+    let mut crooked = run.clone();
+    for _ in 0..500 {
+        crooked.step();
+    }
+    let event = crooked.world.events();
+    let mut straight = run;
+    while straight.world.events() < event {
+        straight.step();
+    }
+    let victim = ProcessId(3);
+    crooked.world.skew_clock(victim, 1_000_000);
+    let found = first_difference(straight, crooked);
+    assert!(found.is_some_and(|found| found > event), "{found:?} comes after {event}");
+}
+
+#[test]
+fn a_recorded_run_is_carried_out_again() {
+    let (scenario, text) = scenario("");
+    let (report, recording) = record(&scenario, text, 9);
+    let read = Recording::parse("r.toml", &recording.print()).expect("what is printed reads");
+    assert_eq!(read, recording);
+    let run = Run::replaying(read.clone()).expect("a sound scenario");
+    let (again, parted) = replay(run, &read);
+    assert_eq!((again.digest, parted), (report.digest, None));
+}
+
+#[test]
+fn a_replay_says_where_it_left_the_recorded_way() {
+    let (scenario, text) = scenario("");
+    let (_, mut recording) = record(&scenario, text, 9);
+    let middle = recording.decisions.len() / 2;
+    recording.decisions.truncate(middle);
+    let run = Run::replaying(recording.clone()).expect("a sound scenario");
+    assert!(replay(run, &recording).1.is_some());
+}
+
+#[test]
+fn a_run_that_did_not_do_what_was_asked_is_undecided() {
+    let (scenario, _) = scenario("require = [\"fault.wipe >= 1\"]");
+    let report = execute(&scenario, 1);
+    assert_eq!(report.verdict, Verdict::Undecided, "{:?}", report.findings);
+}
