@@ -42,8 +42,8 @@ pub fn controller_quorum(controller: &Controller) -> QuorumState {
 }
 
 #[must_use]
-pub fn broker_quorum(_broker: &Broker) -> QuorumState {
-    QuorumState { epoch: 0, end: Offset::ZERO, high_watermark: Offset::ZERO }
+pub fn broker_quorum(broker: &Broker) -> QuorumState {
+    quorum(broker.raft())
 }
 
 fn quorum(raft: &seedlog::raft::Raft) -> QuorumState {
@@ -55,6 +55,13 @@ fn quorum(raft: &seedlog::raft::Raft) -> QuorumState {
 }
 
 #[must_use]
-pub fn replica(_broker: &Broker, _id: PartitionId) -> Option<ReplicaState> {
-    None
+pub fn replica(broker: &Broker, id: PartitionId) -> Option<ReplicaState> {
+    let replica = broker.replica(id)?;
+    Some(ReplicaState {
+        leads: replica.leads(),
+        follows: replica.follows().is_some(),
+        start: replica.log().start_offset(),
+        high_watermark: replica.high_watermark(),
+        end: replica.log().end_offset(),
+    })
 }
