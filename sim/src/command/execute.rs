@@ -71,6 +71,7 @@ pub fn finish(mut run: Run) -> Report {
 pub fn panicked(run: &Run) -> Report {
     let mut report = run.report();
     report.verdict = Verdict::Panicked;
+    report.why.clear();
     report.findings.insert(
         0,
         Finding {
