@@ -1,5 +1,7 @@
 //! Appends: a leader's, a follower's, and the index work that both share.
 
+use alloc::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::config::TimestampType;
@@ -64,14 +66,14 @@ impl Log {
         let mut header = self.check_from_client(batch)?;
         if header.has_producer()
             && let Numbered::Duplicate(sent) =
-                self.producers.decide(&header, self.config.sequencing())?
+                self.producers.decide(&header, self.config().sequencing())?
         {
             let (base, last, timestamp) = (sent.base, sent.last, sent.timestamp);
             return Ok(Appended { base, last, duplicate: true, timestamp });
         }
         header.base_offset = self.end;
         header.leader_epoch = epoch;
-        let stamped = match self.config.topic.message_timestamp_type {
+        let stamped = match self.config().topic.message_timestamp_type {
             TimestampType::CreateTime => stamp(batch, self.end, epoch),
             TimestampType::LogAppendTime => {
                 header.max_timestamp = now.wall;
@@ -129,9 +131,7 @@ impl Log {
             marker.coordinator_epoch,
             now.wall,
         );
-        let appended = self.append_own(epoch, &batch, out)?;
-        self.producers.set_coordinator_epoch(marker.producer_id, marker.coordinator_epoch);
-        Ok(appended)
+        self.append_own(epoch, &batch, out)
     }
 
     /// Appends what a follower fetched, chunks of whole batches, with the offsets and epochs that
@@ -186,7 +186,7 @@ impl Log {
             self.active = Segment::empty(self.end, 0);
         }
         if header.base_offset == self.end
-            || (header.base_offset > self.end && self.config.compacts())
+            || (header.base_offset > self.end && self.config().compacts())
         {
             Ok(())
         } else {
@@ -203,13 +203,13 @@ impl Log {
         out: &mut Effects,
     ) -> Appended {
         self.begin_epoch(header.leader_epoch, header.base_offset, out);
-        if self.active.is_full(self.index.position_end(), header, &self.config.topic) {
+        if self.active.is_full(self.index.position_end(), header, &self.config().topic) {
             self.roll(out);
         }
         let meta = BatchMeta::new(header, &batch, self.index.position_end());
         self.index_batch(meta, origin);
         out.push(Effect::Append { log: self.id, base: meta.base, batch });
-        if self.end - self.flush_asked >= self.config.topic.flush_messages {
+        if self.end - self.flush_asked >= self.config().topic.flush_messages {
             self.flush(out);
         }
         let (base, last) = (meta.base, meta.last);
@@ -223,11 +223,11 @@ impl Log {
         self.index.push(meta);
         self.end = meta.last.next();
         // KAFKA-5249: followers know a leader's producers too, to lead after it.
-        if self.config.defects.has(Defect::ProducerStateNotReplicated) && origin == Origin::Copy {
+        if self.config().defects.has(Defect::ProducerStateNotReplicated) && origin == Origin::Copy {
             return;
         }
-        if let Some(aborted) = self.producers.observe(&meta, self.config.sequencing()) {
-            self.aborted.push(aborted);
+        if let Some(aborted) = self.producers.observe(&meta, self.config().sequencing()) {
+            self.history_mut().aborted.push(aborted);
         }
         self.mark();
     }
@@ -238,19 +238,19 @@ impl Log {
         self.save_producers(out);
         self.seal();
         // The defect's lazy checkpoint: some time, here.
-        if self.config.defects.has(Defect::CheckpointNotFsynced) {
+        if self.config().defects.has(Defect::CheckpointNotFsynced) {
             self.save_epochs(out);
         }
     }
 
     pub(super) fn seal(&mut self) {
-        self.sealed.push(self.active);
+        Arc::make_mut(&mut self.history).sealed.push(self.active);
         self.active = Segment::empty(self.end, self.index.position_end());
     }
 
     fn check_from_client(&self, batch: &[u8]) -> Result<BatchHeader, ErrorCode> {
         let size = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        if size > self.config.topic.max_message_bytes {
+        if size > self.config().topic.max_message_bytes {
             return Err(ErrorCode::MessageTooLarge);
         }
         let header = verify(batch)?;
@@ -262,7 +262,7 @@ impl Log {
             return Err(ErrorCode::InvalidTimestamp);
         }
         match header.compression() {
-            Compression::None => check_records(batch, self.config.compacts())?,
+            Compression::None => check_records(batch, self.config().compacts())?,
             Compression::Gzip | Compression::Snappy | Compression::Lz4 | Compression::Zstd => {}
             Compression::Unknown => return Err(ErrorCode::UnsupportedCompressionType),
         }

@@ -44,7 +44,7 @@ impl Log {
     /// there is something new and no compaction is under way.
     pub fn compact(&mut self, high_watermark: Offset, out: &mut Effects) {
         let upto = self.active.base.min(self.last_stable_offset(high_watermark));
-        let wanted = self.config.compacts() && !self.lost && self.compaction.is_none();
+        let wanted = self.config().compacts() && !self.lost && self.compaction.is_none();
         if !wanted || upto <= self.compacted {
             return;
         }
@@ -80,7 +80,7 @@ impl Log {
     fn load_next(&mut self, compaction: Compaction, out: &mut Effects) {
         let from = compaction.next;
         self.compaction = Some(Arc::new(compaction));
-        let max_bytes = CHUNK_BYTES.max(self.config.topic.max_message_bytes);
+        let max_bytes = CHUNK_BYTES.max(self.config().topic.max_message_bytes);
         out.push(Effect::Load { log: self.id, from, max_bytes });
     }
 
@@ -220,7 +220,7 @@ impl Log {
             return Ok(None);
         }
         let horizon = (tombstones && header.delete_horizon().is_none())
-            .then(|| now.wall.saturating_add(self.config.topic.delete_retention));
+            .then(|| now.wall.saturating_add(self.config().topic.delete_retention));
         let all =
             i64::try_from(kept.len()).expect("records in memory") == i64::from(header.record_count);
         if all && horizon.is_none() {
@@ -255,22 +255,23 @@ impl Log {
 
     /// Finds out again where segments begin, and drops those that are empty now.
     fn reposition(&mut self) {
-        let old = core::mem::take(&mut self.sealed);
+        let mut sealed = Paged::default();
         let at = |index: &Paged<BatchMeta>, base: Offset| {
             let number = index.partition_point(|batch| batch.base < base);
             let there = number < index.end();
             (number, if there { index.get(number).position } else { index.position_end() })
         };
         let mut begun: Option<(usize, Segment)> = None;
-        for segment in old.iter().chain(core::iter::once(&self.active)) {
+        for segment in self.segments() {
             let (number, position) = at(&self.index, segment.base);
             if let Some((begin, segment)) = begun
                 && begin < number
             {
-                self.sealed.push(segment);
+                sealed.push(segment);
             }
             begun = Some((number, Segment { position, ..*segment }));
         }
+        self.history_mut().sealed = sealed;
         self.active = begun.expect("the active segment is always there").1;
     }
 }

@@ -26,18 +26,28 @@ pub struct BatchMeta {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchKind {
     Data,
-    Commit,
-    Abort,
+    Commit {
+        coordinator_epoch: i32,
+    },
+    Abort {
+        coordinator_epoch: i32,
+    },
     /// Some other control batch.
     Other,
 }
+
+const _: () = assert!(size_of::<BatchMeta>() <= 64, "an entry of the index is one cache line");
 
 impl BatchMeta {
     pub(super) fn new(header: &BatchHeader, batch: &[u8], position: u64) -> Self {
         let kind = if header.is_control() {
             match Control::read(batch) {
-                Some(Control::Commit { .. }) => BatchKind::Commit,
-                Some(Control::Abort { .. }) => BatchKind::Abort,
+                Some(Control::Commit { coordinator_epoch }) => {
+                    BatchKind::Commit { coordinator_epoch }
+                }
+                Some(Control::Abort { coordinator_epoch }) => {
+                    BatchKind::Abort { coordinator_epoch }
+                }
                 Some(Control::LeaderChange { .. } | Control::Other(_)) | None => BatchKind::Other,
             }
         } else {

@@ -83,8 +83,7 @@ impl Default for LogConfig {
 #[derive(Clone, Debug)]
 pub struct Log {
     id: LogId,
-    name: Arc<LogName>,
-    config: LogConfig,
+    setup: Arc<Setup>,
     /// The first offset that readers may ask for.
     start: Offset,
     /// The offset that the next record gets (LEO).
@@ -94,19 +93,32 @@ pub struct Log {
     /// The LEO of the last flush that was asked for.
     flush_asked: Offset,
     index: Paged<BatchMeta>,
-    sealed: Paged<Segment>,
     active: Segment,
-    epochs: Epochs,
     producers: Producers,
-    /// Earlier states of `producers` with the offset that they were true at, oldest first: where a
-    /// truncation starts to replay.
-    marks: Arc<Vec<(Offset, Producers)>>,
-    aborted: AbortedIndex,
+    history: Arc<History>,
     /// The disk failed: nothing may be appended any more (KAFKA-10778).
     lost: bool,
     compaction: Option<Arc<Compaction>>,
     /// Everything below was compacted at least once since the process started.
     compacted: Offset,
+}
+
+/// What rarely changes.
+#[derive(Clone, Debug)]
+struct Setup {
+    name: Arc<LogName>,
+    config: LogConfig,
+}
+
+/// What does not change with every batch, behind one count for all.
+#[derive(Clone, Debug, Default)]
+struct History {
+    sealed: Paged<Segment>,
+    epochs: Epochs,
+    aborted: AbortedIndex,
+    /// Earlier states of the producers with the offset that they were true at, oldest first: where
+    /// a truncation starts to replay.
+    marks: Arc<Vec<(Offset, Producers)>>,
 }
 
 impl Log {
@@ -119,19 +131,15 @@ impl Log {
     fn empty(id: LogId, name: Arc<LogName>, config: LogConfig) -> Log {
         Log {
             id,
-            name,
-            config,
+            setup: Arc::new(Setup { name, config }),
             start: Offset::ZERO,
             end: Offset::ZERO,
             flushed: Offset::ZERO,
             flush_asked: Offset::ZERO,
             index: Paged::default(),
-            sealed: Paged::default(),
             active: Segment::empty(Offset::ZERO, 0),
-            epochs: Epochs::default(),
             producers: Producers::default(),
-            marks: Arc::default(),
-            aborted: AbortedIndex::default(),
+            history: Arc::default(),
             lost: false,
             compaction: None,
             compacted: Offset::ZERO,
@@ -145,17 +153,17 @@ impl Log {
 
     #[must_use]
     pub fn name(&self) -> &Arc<LogName> {
-        &self.name
+        &self.setup.name
     }
 
     #[must_use]
     pub fn config(&self) -> &LogConfig {
-        &self.config
+        &self.setup.config
     }
 
     /// New settings of the topic; they count from the next append on.
     pub fn set_topic_config(&mut self, topic: Arc<TopicConfig>) {
-        self.config.topic = topic;
+        Arc::make_mut(&mut self.setup).config.topic = topic;
     }
 
     /// The first offset that readers may ask for.
@@ -173,7 +181,7 @@ impl Log {
     /// The newest leader epoch that the log knows of, [`LeaderEpoch::NONE`] if none.
     #[must_use]
     pub fn last_epoch(&self) -> LeaderEpoch {
-        self.epochs.last()
+        self.history.epochs.last()
     }
 
     /// The newest leader epoch and the LEO.
@@ -186,18 +194,18 @@ impl Log {
     /// [`Epochs::end_offset_for`].
     #[must_use]
     pub fn end_offset_for(&self, asked: LeaderEpoch) -> LogPoint {
-        self.epochs.end_offset_for(asked, self.end)
+        self.history.epochs.end_offset_for(asked, self.end)
     }
 
     /// The leader epoch of the record at `offset`, if it is known.
     #[must_use]
     pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
-        self.epochs.at(offset)
+        self.history.epochs.at(offset)
     }
 
     #[must_use]
     pub fn epochs(&self) -> &Epochs {
-        &self.epochs
+        &self.history.epochs
     }
 
     #[must_use]
@@ -225,7 +233,7 @@ impl Log {
 
     /// The segments, oldest first; the last one is the active one.
     pub fn segments(&self) -> impl Iterator<Item = &Segment> {
-        self.sealed.iter().chain(core::iter::once(&self.active))
+        self.history.sealed.iter().chain(core::iter::once(&self.active))
     }
 
     /// This broker leads in `epoch` from here on: the epoch begins at the LEO (KIP-101).
@@ -234,18 +242,23 @@ impl Log {
     }
 
     fn begin_epoch(&mut self, epoch: LeaderEpoch, start: Offset, out: &mut Effects) {
-        if !self.epochs.assign(epoch, start) {
+        if self.history.epochs.last() == epoch {
             return;
         }
+        self.history_mut().epochs.assign(epoch, start);
         // KAFKA-16541: the checkpoint is written with the epoch, not some time after it.
-        if self.config.defects.has(Defect::CheckpointNotFsynced) {
+        if self.config().defects.has(Defect::CheckpointNotFsynced) {
             return;
         }
         self.save_epochs(out);
     }
 
+    fn history_mut(&mut self) -> &mut History {
+        Arc::make_mut(&mut self.history)
+    }
+
     fn save_epochs(&self, out: &mut Effects) {
-        let value = self.epochs.encode();
+        let value = self.history.epochs.encode();
         out.push(Effect::Save { file: FileKey::LeaderEpochs(self.id), value });
     }
 
@@ -303,7 +316,7 @@ impl Log {
     /// The driver reported that the disk failed under this log.
     pub fn lost(&mut self) {
         // KAFKA-10778: after a failed write nobody knows what the end of the file holds.
-        if self.config.defects.has(Defect::AppendAfterIoError) {
+        if self.config().defects.has(Defect::AppendAfterIoError) {
             return;
         }
         self.lost = true;
@@ -330,7 +343,7 @@ impl Log {
 
     /// Aborted transactions that reach into `from..upper`, in the order of their markers.
     pub fn aborted(&self, from: Offset, upper: Offset) -> impl Iterator<Item = Aborted> + '_ {
-        self.aborted.overlapping(from, upper)
+        self.history.aborted.overlapping(from, upper)
     }
 
     /// Checks the log's own invariants.
@@ -345,9 +358,9 @@ impl Log {
             "batches end at the LEO"
         );
         assert!(self.active.base <= self.end, "the active segment is the last one");
-        self.epochs.check();
+        self.history.epochs.check();
         // The defect leaves behind what the log no longer holds.
-        if !self.config.defects.has(Defect::ProducerStateNotTruncated) {
+        if !self.config().defects.has(Defect::ProducerStateNotTruncated) {
             self.producers.check(self.end);
         }
     }
@@ -364,6 +377,6 @@ impl Log {
         assert!(batches.is_sorted_by(in_order), "batches follow each other");
         let segments: Vec<&Segment> = self.segments().collect();
         assert!(segments.is_sorted_by(|a, b| a.base < b.base), "segments follow each other");
-        assert!(self.marks.is_sorted_by(|a, b| a.0 < b.0), "marks in log order");
+        assert!(self.history.marks.is_sorted_by(|a, b| a.0 < b.0), "marks in log order");
     }
 }

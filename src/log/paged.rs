@@ -1,7 +1,7 @@
 //! A list that is cheap to clone however long it is, and cheap to append to after a clone.
 //!
 //! Items lie in pages of [`PAGE`], pages in nodes of [`NODE`], each behind `Arc`; only the last page
-//! is ever written. So a clone is two reference counts, and the first push after it copies at most
+//! is ever written. So a clone is one reference count, and the first push after it copies at most
 //! one page (and, when a page fills up, one node and the short list of nodes). An `Arc<Vec>` would
 //! copy everything there.
 
@@ -20,23 +20,24 @@ type Node<T> = Arc<Vec<Page<T>>>;
 pub(super) struct Paged<T> {
     /// The number of the first item that is still there.
     first: usize,
+    pages: Arc<Pages<T>>,
+}
+
+#[derive(Debug)]
+struct Pages<T> {
     /// The number of the first item in `nodes`: a multiple of `NODE_ITEMS`.
     nodes_start: usize,
     nodes: Arc<Vec<Node<T>>>,
     /// The number of the first item in `tail`: a multiple of `PAGE`.
     tail_start: usize,
-    tail: Page<T>,
+    /// The last page.
+    tail: Vec<T>,
 }
 
 impl<T> Default for Paged<T> {
     fn default() -> Self {
-        Paged {
-            first: 0,
-            nodes_start: 0,
-            nodes: Arc::default(),
-            tail_start: 0,
-            tail: Arc::default(),
-        }
+        let (nodes, tail) = (Arc::default(), Vec::new());
+        Paged { first: 0, pages: Arc::new(Pages { nodes_start: 0, nodes, tail_start: 0, tail }) }
     }
 }
 
@@ -48,7 +49,7 @@ impl<T: Copy> Paged<T> {
 
     /// The number after the last item.
     pub(super) fn end(&self) -> usize {
-        self.tail_start + self.tail.len()
+        self.pages.tail_start + self.pages.tail.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -58,11 +59,12 @@ impl<T: Copy> Paged<T> {
     /// The item with that number, which must be there.
     pub(super) fn get(&self, number: usize) -> &T {
         assert!(number >= self.first, "the item has left");
-        if number >= self.tail_start {
-            return &self.tail[number - self.tail_start];
+        let pages = &*self.pages;
+        if number >= pages.tail_start {
+            return &pages.tail[number - pages.tail_start];
         }
-        let at = number - self.nodes_start;
-        &self.nodes[at / NODE_ITEMS][at / PAGE % NODE][at % PAGE]
+        let at = number - pages.nodes_start;
+        &pages.nodes[at / NODE_ITEMS][at / PAGE % NODE][at % PAGE]
     }
 
     pub(super) fn last(&self) -> Option<&T> {
@@ -70,10 +72,11 @@ impl<T: Copy> Paged<T> {
     }
 
     pub(super) fn push(&mut self, item: T) {
-        if self.tail.len() == PAGE {
-            self.seal();
+        let pages = self.own_pages();
+        if pages.tail.len() == PAGE {
+            pages.seal();
         }
-        self.own_tail().push(item);
+        pages.tail.push(item);
     }
 
     /// Removes the items from `to` on.
@@ -82,34 +85,34 @@ impl<T: Copy> Paged<T> {
         if to >= self.end() {
             return;
         }
-        if to >= self.tail_start {
-            let keep = to - self.tail_start;
-            self.own_tail().truncate(keep);
+        let pages = self.own_pages();
+        if to >= pages.tail_start {
+            pages.tail.truncate(to - pages.tail_start);
             return;
         }
-        let at = to - self.nodes_start;
-        let nodes = Arc::make_mut(&mut self.nodes);
+        let at = to - pages.nodes_start;
+        let nodes = Arc::make_mut(&mut pages.nodes);
         nodes.truncate(at / NODE_ITEMS + 1);
         let node = Arc::make_mut(nodes.last_mut().expect("the number is in a node"));
-        let mut tail = Vec::with_capacity(PAGE);
-        tail.extend_from_slice(&node[at / PAGE % NODE][..at % PAGE]);
+        pages.tail.clear();
+        pages.tail.extend_from_slice(&node[at / PAGE % NODE][..at % PAGE]);
         node.truncate(at / PAGE % NODE);
         if node.is_empty() {
             nodes.pop();
         }
-        self.tail_start = to - at % PAGE;
-        self.tail = Arc::new(tail);
+        pages.tail_start = to - at % PAGE;
     }
 
     /// Removes the items before `to`.
     pub(super) fn trim(&mut self, to: usize) {
         assert!(to <= self.end(), "only what is there can leave");
         self.first = self.first.max(to);
-        let gone = (self.first - self.nodes_start) / NODE_ITEMS;
-        let gone = gone.min(self.nodes.len());
+        let gone = (self.first - self.pages.nodes_start) / NODE_ITEMS;
+        let gone = gone.min(self.pages.nodes.len());
         if gone > 0 {
-            Arc::make_mut(&mut self.nodes).drain(..gone);
-            self.nodes_start += gone * NODE_ITEMS;
+            let pages = self.own_pages();
+            Arc::make_mut(&mut pages.nodes).drain(..gone);
+            pages.nodes_start += gone * NODE_ITEMS;
         }
     }
 
@@ -117,11 +120,12 @@ impl<T: Copy> Paged<T> {
     pub(super) fn partition_point(&self, before: impl Fn(&T) -> bool) -> usize {
         let (mut low, mut high) = (self.first, self.end());
         // Readers mostly want what is new: look at the last page first.
-        if low < self.tail_start && high > self.tail_start {
-            if before(&self.tail[0]) {
-                low = self.tail_start;
+        let tail_start = self.pages.tail_start;
+        if low < tail_start && high > tail_start {
+            if before(&self.pages.tail[0]) {
+                low = tail_start;
             } else {
-                high = self.tail_start;
+                high = tail_start;
             }
         }
         while low < high {
@@ -144,17 +148,23 @@ impl<T: Copy> Paged<T> {
         self.iter_from(self.first)
     }
 
-    fn own_tail(&mut self) -> &mut Vec<T> {
-        if Arc::get_mut(&mut self.tail).is_none() {
-            let mut copy = Vec::with_capacity(PAGE);
-            copy.extend_from_slice(&self.tail);
-            self.tail = Arc::new(copy);
+    /// The pages for writing; forks keep theirs.
+    fn own_pages(&mut self) -> &mut Pages<T> {
+        if Arc::get_mut(&mut self.pages).is_none() {
+            let Pages { nodes_start, ref nodes, tail_start, tail: ref old } = *self.pages;
+            let mut tail = Vec::with_capacity(PAGE);
+            tail.extend_from_slice(old);
+            let nodes = Arc::clone(nodes);
+            self.pages = Arc::new(Pages { nodes_start, nodes, tail_start, tail });
         }
-        Arc::get_mut(&mut self.tail).expect("nobody else has the new page")
+        Arc::get_mut(&mut self.pages).expect("nobody else has the new pages")
     }
+}
 
+impl<T> Pages<T> {
     fn seal(&mut self) {
-        let page = core::mem::replace(&mut self.tail, Arc::new(Vec::with_capacity(PAGE)));
+        let page = core::mem::replace(&mut self.tail, Vec::with_capacity(PAGE));
+        let page = Arc::new(page);
         let nodes = Arc::make_mut(&mut self.nodes);
         match nodes.last_mut() {
             Some(node) if node.len() < NODE => Arc::make_mut(node).push(page),

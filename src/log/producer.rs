@@ -114,6 +114,19 @@ impl Producer {
     }
 }
 
+impl State {
+    /// Takes a marker; gives the transaction that it ends, if one is open.
+    fn end_transaction(&mut self, marker: &BatchMeta, coordinator_epoch: i32) -> Option<Aborted> {
+        let producer_id = marker.producer_id;
+        let producer = self.by_id.get_mut(&producer_id).expect("entered before its batch");
+        producer.coordinator_epoch = coordinator_epoch;
+        let first = producer.transaction_start.take()?;
+        self.open.remove(&first);
+        self.decided.push((first, marker.last));
+        Some(Aborted { producer_id, first, last: marker.last })
+    }
+}
+
 impl Producers {
     #[must_use]
     pub fn get(&self, id: ProducerId) -> Option<&Producer> {
@@ -206,21 +219,14 @@ impl Producers {
                 }
                 None
             }
-            BatchKind::Commit | BatchKind::Abort => {
-                let first = producer.transaction_start.take()?;
-                state.open.remove(&first);
-                state.decided.push((first, batch.last));
-                let aborted = Aborted { producer_id: id, first, last: batch.last };
-                (batch.kind == BatchKind::Abort).then_some(aborted)
+            BatchKind::Commit { coordinator_epoch } => {
+                state.end_transaction(batch, coordinator_epoch);
+                None
+            }
+            BatchKind::Abort { coordinator_epoch } => {
+                state.end_transaction(batch, coordinator_epoch)
             }
             BatchKind::Other => None,
-        }
-    }
-
-    /// Notes the epoch of the coordinator whose marker was appended.
-    pub fn set_coordinator_epoch(&mut self, id: ProducerId, epoch: i32) {
-        if let Some(producer) = Arc::make_mut(&mut self.state).by_id.get_mut(&id) {
-            producer.coordinator_epoch = epoch;
         }
     }
 

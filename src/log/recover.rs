@@ -12,6 +12,7 @@ use crate::ids::{LeaderEpoch, LogId, Offset};
 use crate::log::epochs::Epochs;
 use crate::log::file;
 use crate::log::index::BatchMeta;
+use crate::log::paged::Paged;
 use crate::log::producer::Producers;
 use crate::log::segment::Segment;
 use crate::log::{Log, LogConfig};
@@ -30,13 +31,17 @@ impl Log {
         out: &mut Effects,
     ) -> Log {
         let mut log = Log::empty(id, Arc::clone(&survived.name), config);
-        let whole = log.scan(survived);
-        if !whole {
+        let start = files.file(FileKey::LogStart(id)).and_then(|file| file::decode_offset(file));
+        let start = start.unwrap_or_default();
+        if !log.scan(survived) {
+            log.doubt_first(start);
             out.push(Effect::Truncate { log: id, to: log.end });
         }
         let first = log.index.iter().next().map(|batch| batch.base);
-        let start = files.file(FileKey::LogStart(id)).and_then(|file| file::decode_offset(file));
-        let start = start.unwrap_or_default().max(first.unwrap_or_default());
+        let start = start.max(first.unwrap_or_default());
+        if log.index.is_empty() {
+            (log.end, log.active) = (start, Segment::empty(start, 0));
+        }
         if start > log.end {
             // The tail went and only what retention had removed was left.
             log.reset(start, out);
@@ -45,10 +50,11 @@ impl Log {
         log.start = start;
         log.restore_epochs(files);
         log.restore_producers(files);
-        log.producers.expire(now.wall, log.config.producer_id_expiration);
+        log.producers.expire(now.wall, log.config().producer_id_expiration);
         let keep = log.index.holding(start).min(log.index.end().saturating_sub(1));
         if keep > log.index.first() {
             let base = log.index.get(keep).base;
+            log.save_producers(out);
             log.drop_index_before(keep, base);
             out.push(Effect::Trim { log: id, to: base });
         }
@@ -69,7 +75,7 @@ impl Log {
                     self.end = header.base_offset;
                     self.active = Segment::empty(self.end, 0);
                 }
-                if self.active.is_full(self.index.position_end(), &header, &self.config.topic) {
+                if self.active.is_full(self.index.position_end(), &header, &self.config().topic) {
                     self.seal();
                 }
                 let mut meta = BatchMeta::new(&header, batch, self.index.position_end());
@@ -83,9 +89,21 @@ impl Log {
         true
     }
 
+    /// The CRC does not cover where a batch begins. Where only the first one passed, lies beyond the
+    /// log's start and is not met by the next, it is the bad one: a log does not move.
+    fn doubt_first(&mut self, start: Offset) {
+        let only = self.index.end() == self.index.first() + 1;
+        let moved = self.index.last().is_some_and(|batch| batch.base > start);
+        if only && moved && !self.config().compacts() {
+            self.index = Paged::default();
+            self.end = Offset::ZERO;
+            self.active = Segment::empty(Offset::ZERO, 0);
+        }
+    }
+
     fn scan_batch(&self, bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         // Kafka's `analyzeAndValidateRecords`: the log ends before the first batch that is not whole.
-        let header = if self.config.defects.has(Defect::TornTailNoCrc) {
+        let header = if self.config().defects.has(Defect::TornTailNoCrc) {
             BatchHeader::parse_torn(bytes)?
         } else {
             let size = BatchHeader::parse(bytes)?.size();
@@ -93,7 +111,7 @@ impl Log {
         };
         let follows = self.index.is_empty()
             || header.base_offset == self.end
-            || (header.base_offset > self.end && self.config.compacts());
+            || (header.base_offset > self.end && self.config().compacts());
         if follows && header.leader_epoch.0 >= 0 { Ok(header) } else { Err(BatchError::OutOfOrder) }
     }
 
@@ -102,11 +120,12 @@ impl Log {
         let file = files.file(FileKey::LeaderEpochs(self.id));
         let saved = file.and_then(|file| Epochs::decode(file));
         // KAFKA-16541: the checkpoint may be older than the log.
-        if self.config.defects.has(Defect::CheckpointNotFsynced)
+        if self.config().defects.has(Defect::CheckpointNotFsynced)
             && let Some(saved) = &saved
         {
-            self.epochs = saved.clone();
-            self.epochs.truncate(self.end);
+            let epochs = &mut Arc::make_mut(&mut self.history).epochs;
+            epochs.clone_from(saved);
+            epochs.truncate(self.end);
             return;
         }
         let mut starts: BTreeMap<LeaderEpoch, Offset> = BTreeMap::new();
@@ -123,11 +142,12 @@ impl Log {
                 *start = (*start).min(entry.offset);
             }
         }
+        let epochs = &mut Arc::make_mut(&mut self.history).epochs;
         for (epoch, start) in starts {
-            self.epochs.assign(epoch, start);
+            epochs.assign(epoch, start);
         }
-        self.epochs.truncate(self.end);
-        self.epochs.trim(self.start);
+        epochs.truncate(self.end);
+        epochs.trim(self.start);
     }
 
     /// Whether the batches allow that `epoch` began at `start`.
@@ -143,7 +163,7 @@ impl Log {
         let file = files.file(FileKey::Producers(self.id));
         let snapshot = file.and_then(|file| Producers::decode(file));
         // KAFKA-9892: the snapshot may be older than the log.
-        if self.config.defects.has(Defect::CheckpointNotFsynced)
+        if self.config().defects.has(Defect::CheckpointNotFsynced)
             && let Some((_, saved)) = &snapshot
         {
             self.producers = saved.clone();
@@ -152,10 +172,10 @@ impl Log {
         let first = self.index.iter().next().map_or(self.end, |batch| batch.base);
         if let Some((_, saved)) = snapshot {
             self.producers = saved.below(first);
-            self.marks = Arc::new(alloc::vec![(first, self.producers.clone())]);
+            self.history_mut().marks = Arc::new(alloc::vec![(first, self.producers.clone())]);
         }
         // KAFKA-5249: also recovery knows the producers of the batches.
-        if self.config.defects.has(Defect::ProducerStateNotReplicated) {
+        if self.config().defects.has(Defect::ProducerStateNotReplicated) {
             return;
         }
         self.replay();

@@ -10,8 +10,8 @@ impl Log {
     /// Removes whole old segments that retention no longer wants, all of them below the high
     /// watermark, and forgets idle producers.
     pub fn retain(&mut self, now: Now, high_watermark: Offset, out: &mut Effects) {
-        self.producers.expire(now.wall, self.config.producer_id_expiration);
-        match self.config.topic.cleanup_policy {
+        self.producers.expire(now.wall, self.config().producer_id_expiration);
+        match self.config().topic.cleanup_policy {
             CleanupPolicy::Compact => return,
             CleanupPolicy::Delete | CleanupPolicy::CompactDelete => {}
         }
@@ -22,7 +22,7 @@ impl Log {
 
     /// Where the first segment begins that is young enough, or not below the high watermark.
     fn kept_by_time(&self, now: Timestamp, high_watermark: Offset) -> Offset {
-        let Some(retention) = self.config.topic.retention else { return self.start };
+        let Some(retention) = self.config().topic.retention else { return self.start };
         let oldest = now.saturating_sub(retention);
         self.kept(high_watermark, |segment, _| {
             segment.max_timestamp != Timestamp::NONE && segment.max_timestamp < oldest
@@ -31,7 +31,7 @@ impl Log {
 
     /// Where the first segment begins without which the log would be below its size, likewise.
     fn kept_by_size(&self, high_watermark: Offset) -> Offset {
-        let Some(limit) = self.config.topic.retention_bytes else { return self.start };
+        let Some(limit) = self.config().topic.retention_bytes else { return self.start };
         let mut excess = self.size().saturating_sub(limit);
         self.kept(high_watermark, |_, size| {
             let goes = size > 0 && size <= excess;
