@@ -50,8 +50,8 @@ pub(crate) const fn is_stale_metadata(error: ErrorCode) -> bool {
 
 /// Whether a broker that answers a produce request so has surely not appended the batch, nor will.
 ///
-/// With acks=all a broker waits between the append and its answer, and may lose the leadership or the
-/// topic meanwhile: then the same codes leave it open.
+/// With acks=all a broker waits between the append and its answer, and may lose the leadership or
+/// the topic meanwhile: then the same codes leave it open.
 #[must_use]
 pub(crate) const fn refuses(error: ErrorCode, acks: Acks) -> bool {
     let before_append = matches!(

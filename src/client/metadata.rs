@@ -42,7 +42,8 @@ impl Default for Metadata {
 }
 
 impl TopicMetadata {
-    /// How requests of the newest versions name the topic (KIP-516); by name where the broker knows no ids.
+    /// How requests of the newest versions name the topic (KIP-516); by name where the broker knows
+    /// no ids.
     #[must_use]
     pub fn reference(&self, name: &TopicName) -> TopicRef {
         if self.id == TopicId::ZERO { TopicRef::Name(name.clone()) } else { TopicRef::Id(self.id) }
@@ -93,7 +94,8 @@ impl Metadata {
         let mut partitions = Vec::with_capacity(info.partitions.len());
         for partition in &info.partitions {
             let Ok(index) = usize::try_from(partition.partition) else { continue };
-            // The answer of a broker may be garbage or old; a hole in it is a partition without a leader.
+            // The answer of a broker may be garbage or old; a hole in it is a partition without a
+            // leader.
             if index > partitions.len() + info.partitions.len() {
                 continue;
             }

@@ -126,8 +126,8 @@ impl<T> Network<T> {
         self.refresh.dialled = None;
     }
 
-    /// The open connection with the least in flight; without one, dials some broker: a known one, then
-    /// one of the bootstrap list (KIP-1102).
+    /// The open connection with the least in flight; without one, dials some broker: a known one,
+    /// then one of the bootstrap list (KIP-1102).
     pub fn any_broker(&mut self, now: Instant, rng: &mut Rng, out: &mut Effects) -> Option<NodeId> {
         let candidates = self.candidates();
         let open = candidates.iter().filter(|(node, _)| self.channels.is_open(node));
@@ -166,7 +166,8 @@ impl<T> Network<T> {
         known.chain(bootstrap).collect()
     }
 
-    /// True if a request to that broker could be sent now; otherwise dials it if the backoff is over.
+    /// True if a request to that broker could be sent now; otherwise dials it if the backoff is
+    /// over.
     pub fn ready(&mut self, now: Instant, node: NodeId, out: &mut Effects) -> bool {
         match self.metadata.brokers.get(&node) {
             Some(endpoint) => self.channels.ready(now, &node, endpoint, out),
@@ -268,7 +269,8 @@ impl<T> Network<T> {
                 {
                     self.refresh.fruitless = 0;
                 }
-                // The next one waits a little even if this one told something: brokers learn in turn.
+                // The next one waits a little even if this one told something: brokers learn in
+                // turn.
                 self.back_off(now, rng);
                 self.refresh.wanted |= self.metadata.brokers.is_empty();
                 Answer::Metadata

@@ -73,8 +73,8 @@ pub fn with_topic(mut response: MetadataResponse, id: u32) -> MetadataResponse {
     response
 }
 
-/// A client on a scripted cluster: dials succeed, metadata and producer ids are answered; the rest is
-/// the test's to answer.
+/// A client on a scripted cluster: dials succeed, metadata and producer ids are answered; the rest
+/// is the test's to answer.
 #[derive(Clone)]
 pub struct Script<M> {
     pub machine: M,

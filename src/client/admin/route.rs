@@ -1,4 +1,5 @@
-//! Requests that only a partition's leader can answer: taken apart by leader, and the answers put together.
+//! Requests that only a partition's leader can answer: taken apart by leader, and the answers put
+//! together.
 
 use alloc::vec::Vec;
 

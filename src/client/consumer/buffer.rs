@@ -51,9 +51,8 @@ impl Buffer {
 
     /// Takes the batches of an answer from `position` on, up to the first bad one.
     ///
-    /// # Errors
-    /// What is wrong with that one; what came before it is taken. A last batch that is cut short is no
-    /// error: brokers may cut at a size limit.
+    /// # Errors What is wrong with that one; what came before it is taken. A last batch that is cut
+    /// short is no error: brokers may cut at a size limit.
     pub fn fill(
         &mut self,
         position: Offset,
@@ -96,7 +95,8 @@ impl Buffer {
         reached
     }
 
-    /// The next record at or after `position`, and where that leads; only the latter if a batch ends.
+    /// The next record at or after `position`, and where that leads; only the latter if a batch
+    /// ends.
     ///
     /// # Errors
     /// If the batch cannot be opened.

@@ -1,4 +1,5 @@
-//! Asks leaders for records, offsets and ends of epochs, and draws the consequences of their answers.
+//! Asks leaders for records, offsets and ends of epochs, and draws the consequences of their
+//! answers.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -300,7 +301,8 @@ impl Consumer {
             slot.reached(reached);
         }
         if filled.is_err() {
-            // A bit that flipped on the way is whole next time; one on the disk needs another leader.
+            // A bit that flipped on the way is whole next time; one on the disk needs another
+            // leader.
             self.failed(now, index, ErrorCode::CorruptMessage);
         }
     }

@@ -1,6 +1,8 @@
-//! The producer: takes records one call at a time, sends them in batches, and says for each what became of it.
+//! The producer: takes records one call at a time, sends them in batches, and says for each what
+//! became of it.
 //!
-//! - [`partitioner`]: which partition; Kafka's murmur2 by key, sticky, round robin, or the application's own.
+//! - [`partitioner`]: which partition; Kafka's murmur2 by key, sticky, round robin, or the
+//!   application's own.
 //! - `accumulator`: batches in the making, the memory they take, calls that wait for some.
 //! - `queue`: the order of one partition's batches and, for an idempotent producer, their numbers.
 //! - `sender`: requests, answers, retries, delivery timeout.

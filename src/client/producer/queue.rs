@@ -1,8 +1,9 @@
 //! The batches of one partition in the order in which the application sent them, and their numbers.
 //!
-//! After Kafka's `TransactionManager` and `RecordAccumulator`, with one deliberate difference: where
-//! Kafka renumbers every unfinished batch after a gap, here a batch that may have been appended under
-//! its old number is given up as unknown. So no record of a session is ever appended twice.
+//! After Kafka's `TransactionManager` and `RecordAccumulator`, with one deliberate difference:
+//! where Kafka renumbers every unfinished batch after a gap, here a batch that may have been
+//! appended under its old number is given up as unknown. So no record of a session is ever appended
+//! twice.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -27,7 +28,8 @@ pub(crate) struct Queue {
     next: i32,
     /// The last number that was acknowledged in that session.
     last_acked: Option<i32>,
-    /// A broker misses records before our oldest: the numbers must start over once nothing is in flight.
+    /// A broker misses records before our oldest: the numbers must start over once nothing is in
+    /// flight.
     gap: bool,
     /// A numbered batch was given up: no new numbers until it is known whether a hole is left.
     unresolved: bool,
@@ -149,8 +151,8 @@ impl Queue {
         batch
     }
 
-    /// Takes out a batch that is given up. If a broker may miss its numbers, the later ones hang in the
-    /// air until [`Self::settle`] knows more.
+    /// Takes out a batch that is given up. If a broker may miss its numbers, the later ones hang in
+    /// the air until [`Self::settle`] knows more.
     pub fn given_up(&mut self, index: usize) -> Batch {
         let batch = self.batches.remove(index).expect("the caller found it");
         if let Some(number) = batch.number
@@ -167,8 +169,9 @@ impl Queue {
         batch
     }
 
-    /// A broker answered OUT_OF_ORDER_SEQUENCE_NUMBER. Behind another unfinished batch this only means
-    /// that the other is not there yet; at the head it means that records are missing for good.
+    /// A broker answered OUT_OF_ORDER_SEQUENCE_NUMBER. Behind another unfinished batch this only
+    /// means that the other is not there yet; at the head it means that records are missing for
+    /// good.
     pub fn out_of_order(&mut self, index: usize) {
         self.gap |= index == 0;
     }

@@ -32,7 +32,8 @@ impl Producer {
         match &self.identity {
             Identity::Held(session) => Order::Idempotent(Some(*session)),
             Identity::Wanted { .. } | Identity::Asked { .. } => Order::Idempotent(None),
-            // KAFKA-3197: without idempotence a retry may be overtaken by what is in flight behind it.
+            // KAFKA-3197: without idempotence a retry may be overtaken by what is in flight behind
+            // it.
             Identity::NotNeeded if self.setup.defects.has(Defect::ReorderInflight) => {
                 Order::Unordered
             }
@@ -347,7 +348,8 @@ impl Producer {
         if !queue.settle(max, defects) {
             return;
         }
-        // A producer without transactions bumps its epoch itself; brokers take any higher one (KIP-360).
+        // A producer without transactions bumps its epoch itself; brokers take any higher one
+        // (KIP-360).
         self.identity = match session.epoch.0.checked_add(1) {
             Some(epoch) => Identity::Held(Session { id: session.id, epoch: ProducerEpoch(epoch) }),
             None => Identity::Wanted { not_before: Instant::ZERO, failures: 0 },
