@@ -48,6 +48,19 @@ pub(super) enum Message {
     Fin,
 }
 
+impl ConnectionRef {
+    /// The id under which the accepting process knows the connection.
+    fn inbound(self) -> ConnId {
+        ConnId::inbound((u64::from(self.generation) << 24) | u64::from(self.index))
+    }
+
+    /// The connection that an accepting process knows under that id.
+    fn of_inbound(conn: ConnId) -> Option<Self> {
+        let index = u32::try_from(conn.0 & 0x00ff_ffff).ok()?;
+        Some(ConnectionRef { index, generation: u32::try_from(conn.0 >> 24).ok()? })
+    }
+}
+
 impl Message {
     pub(super) fn payload(&self) -> Option<Payload<'_>> {
         match self {
@@ -157,8 +170,10 @@ impl Connections {
             self.slots.push(Slot { generation: 0, connection: None });
             u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 connections")
         });
+        assert!(index < 1 << 24, "inbound ids have 24 bits for the place");
         let slot = &mut self.slots[wide(index)];
-        let ends = [client, (server, ConnId::inbound(0))].map(|(process, conn)| End {
+        let name = ConnectionRef { index, generation: slot.generation };
+        let ends = [client, (server, name.inbound())].map(|(process, conn)| End {
             process,
             conn,
             state: EndState::Opening,
@@ -175,7 +190,32 @@ impl Connections {
             finished: false,
         });
         slot.connection = Some(Connection { generation: slot.generation, ends, directions });
-        ConnectionRef { index, generation: slot.generation }
+        name
+    }
+
+    /// The connection that `process` accepted under that id, if its end is still open.
+    pub(super) fn accepted(&self, process: ProcessId, conn: ConnId) -> Option<ConnectionRef> {
+        let name = ConnectionRef::of_inbound(conn)?;
+        let end = self.slots.get(wide(name.index))?.connection.as_ref()?.end(Side::Server);
+        let is_open = end.process == process && end.conn == conn && end.state == EndState::Open;
+        is_open.then_some(name)
+    }
+
+    /// All open ends of a process.
+    pub(super) fn of(&self, process: ProcessId) -> Vec<(ConnectionRef, Side)> {
+        let sides = [Side::Client, Side::Server];
+        let ends = self.iter().flat_map(|(name, connection)| {
+            sides.map(|side| (name, side, connection.end(side).clone()))
+        });
+        ends.filter(|(_, side, end)| {
+            end.process == process
+                && match (side, end.state) {
+                    (_, EndState::Open) | (Side::Client, EndState::Opening) => true,
+                    (_, EndState::Closed) | (Side::Server, EndState::Opening) => false,
+                }
+        })
+        .map(|(name, side, _)| (name, side))
+        .collect()
     }
 
     pub(super) fn get(&self, name: ConnectionRef) -> Option<&Connection> {

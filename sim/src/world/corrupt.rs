@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use seedlog::message::{Records, Request, Response};
-use seedlog::rng::Rng;
 
 use super::connection::Message;
 use super::disk::flip;
+use super::seed::Draw;
 
 /// Flips one bit of one batch in a message; false if it carries none.
-pub(super) fn corrupt(message: &mut Message, rng: &mut Rng) -> bool {
+pub(super) fn corrupt(message: &mut Message, rng: &mut impl Draw) -> bool {
     let mut changed = message.clone();
     let chunks = match &mut changed {
         Message::Request(_, request) => in_request(Arc::make_mut(request)),
@@ -21,7 +21,7 @@ pub(super) fn corrupt(message: &mut Message, rng: &mut Rng) -> bool {
     if chunks.is_empty() {
         return false;
     }
-    let index = rng.index(chunks.len());
+    let index = rng.place(chunks.len());
     let chunk = chunks.into_iter().nth(index).expect("an index below the length");
     let Some(flipped) = flip(chunk, rng) else { return false };
     *chunk = flipped;

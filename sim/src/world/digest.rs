@@ -29,15 +29,15 @@ impl Digest {
         value.hash(self);
     }
 
-    /// One word: a folded multiplication for one half, a rotation and an addition for the other, so
-    /// that a collision of both at once is as unlikely as 128 bits promise.
+    /// One word: a folded multiplication for one half; the other keeps the product's low half and the
+    /// word itself, rotated, so that a collision of both at once is as unlikely as 128 bits promise.
+    #[inline]
     fn word(&mut self, word: u64) {
         let product = u128::from(self.low ^ word) * u128::from(FIRST);
         let top = u64::try_from(product >> 64).expect("the high half fits");
         let bottom = u64::try_from(product & u128::from(u64::MAX)).expect("masked to 64 bits");
-        let mixed = top ^ bottom;
-        self.low = mixed.wrapping_add(self.high);
-        self.high = self.high.rotate_left(23).wrapping_add(word).wrapping_mul(SECOND) ^ bottom;
+        self.low = (top ^ bottom).wrapping_add(self.high);
+        self.high = (self.high ^ bottom).rotate_left(23).wrapping_add(word ^ SECOND);
     }
 }
 
@@ -52,6 +52,7 @@ impl Hasher for Digest {
         self.low ^ self.high
     }
 
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
         let mut chunks = bytes.chunks_exact(8);
         for chunk in &mut chunks {
@@ -65,26 +66,32 @@ impl Hasher for Digest {
         }
     }
 
+    #[inline]
     fn write_u8(&mut self, i: u8) {
         self.word(u64::from(i));
     }
 
+    #[inline]
     fn write_u16(&mut self, i: u16) {
         self.word(u64::from(i));
     }
 
+    #[inline]
     fn write_u32(&mut self, i: u32) {
         self.word(u64::from(i));
     }
 
+    #[inline]
     fn write_u64(&mut self, i: u64) {
         self.word(i);
     }
 
+    #[inline]
     fn write_usize(&mut self, i: usize) {
         self.word(u64::try_from(i).expect("a usize fits 64 bits"));
     }
 
+    #[inline]
     fn write_isize(&mut self, i: isize) {
         self.word(i64::try_from(i).expect("an isize fits 64 bits").cast_unsigned());
     }

@@ -1,7 +1,8 @@
 //! The faults that a world can deliver, and how often it really did.
 
-use seedlog::rng::Rng;
-use seedlog::time::Duration;
+use seedlog::time::{Duration, nanos};
+
+use super::seed::Draw;
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $fault:ident = $name:literal,)*) => {
@@ -145,8 +146,8 @@ impl Ratio {
     }
 
     /// Draws, unless the ratio is zero: a fault that is off draws nothing.
-    pub fn draw(self, rng: &mut Rng) -> bool {
-        self.numerator > 0 && rng.chance(u64::from(self.numerator), u64::from(self.denominator))
+    pub fn draw(self, rng: &mut impl Draw) -> bool {
+        self.numerator > 0 && rng.under(u64::from(self.denominator)) < u64::from(self.numerator)
     }
 }
 
@@ -171,7 +172,11 @@ impl Span {
         Span { low: duration, high: duration }
     }
 
-    pub fn draw(self, rng: &mut Rng) -> Duration {
-        if self.low == self.high { self.low } else { rng.duration(self.low, self.high) }
+    pub fn draw(self, rng: &mut impl Draw) -> Duration {
+        if self.low == self.high {
+            return self.low;
+        }
+        let (low, high) = (nanos(self.low), nanos(self.high));
+        Duration::from_nanos(low + rng.under((high - low).saturating_add(1)))
     }
 }

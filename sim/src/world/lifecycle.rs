@@ -5,7 +5,7 @@ use std::sync::Arc;
 use seedlog::time::Instant;
 
 use super::clock::Clock;
-use super::connection::EndState;
+use super::connection::{EndState, Side};
 use super::disk::{Disk, End, PowerLoss};
 use super::event::Event;
 use super::fault::Fault;
@@ -136,13 +136,12 @@ impl<N: Node> World<N> {
         slot.is_paused = false;
         slot.inbox.clear();
         slot.alarm = Alarm { token: slot.alarm.token.wrapping_add(1), ..Alarm::default() };
-        for (name, side) in std::mem::take(&mut slot.connections).into_values() {
-            let connection = self.connections.get_mut(name).expect("an end names a connection");
+        slot.clear_outbound();
+        for (name, side) in self.connections.of(process) {
+            // It may be gone by now: a process can be connected to itself.
+            let Some(connection) = self.connections.get_mut(name) else { continue };
             connection.end_mut(side).state = EndState::Closed;
-            if connection.end(side.other()).state == EndState::Opening
-                && connection.end(side.other()).process != process
-                && side == super::connection::Side::Client
-            {
+            if connection.end(Side::Server).state == EndState::Opening {
                 self.connections.free(name);
             } else if how != Lifecycle::PowerLost {
                 self.finish(name, side);

@@ -1,16 +1,16 @@
 //! One direction between two processes: its faults, its delay and its own stream of randomness.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
-use seedlog::rng::Rng;
 use seedlog::time::Duration;
 
 use super::ProcessId;
 use super::connection::{ConnectionRef, Message, Side};
 use super::fault::{Ratio, Span};
-use super::seed::Seed;
+use super::seed::{Seed, SmallStream};
 
 /// What a network does to messages of a link. `Default` is a fast local network without faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,16 +56,6 @@ impl NetworkFaults {
     }
 }
 
-/// A stream of randomness that is made when it is first drawn from, and that forks share until then.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Stream(Option<Arc<Rng>>);
-
-impl Stream {
-    pub(super) fn get(&mut self, make: impl FnOnce() -> Rng) -> &mut Rng {
-        Arc::make_mut(self.0.get_or_insert_with(|| Arc::new(make())))
-    }
-}
-
 /// A message that waits for its link to be unclogged.
 #[derive(Clone, Debug)]
 pub(super) struct Queued {
@@ -74,16 +64,14 @@ pub(super) struct Queued {
     pub(super) message: Message,
 }
 
+/// Small: each message of a world with many nodes meets another link, and finds it in no cache.
 #[derive(Clone, Debug)]
 pub(super) struct Link {
-    from: ProcessId,
-    to: ProcessId,
-    stream: Stream,
+    stream: SmallStream,
     /// Faults of its own; otherwise the world's.
     own: Option<Arc<NetworkFaults>>,
     pub(super) is_blocked: bool,
     pub(super) is_clogged: bool,
-    pub(super) queue: Vec<Queued>,
 }
 
 /// What the network decides about one message.
@@ -104,15 +92,27 @@ pub(super) struct Fate {
 pub(super) struct Links {
     seed: Seed,
     common: Arc<NetworkFaults>,
-    by_ends: IndexMap<(ProcessId, ProcessId), Link, FxBuildHasher>,
+    common_is_quiet: bool,
+    places: IndexMap<(ProcessId, ProcessId), u32, FxBuildHasher>,
+    links: Vec<Link>,
+    /// What waits in clogged links.
+    queues: BTreeMap<u32, Vec<Queued>>,
 }
 
 impl Links {
     pub(super) fn new(seed: Seed, common: NetworkFaults) -> Self {
-        Links { seed, common: Arc::new(common), by_ends: IndexMap::default() }
+        Links {
+            seed,
+            common_is_quiet: common.is_quiet(),
+            common: Arc::new(common),
+            places: IndexMap::default(),
+            links: Vec::new(),
+            queues: BTreeMap::new(),
+        }
     }
 
     pub(super) fn set_common(&mut self, faults: NetworkFaults) {
+        self.common_is_quiet = faults.is_quiet();
         self.common = Arc::new(faults);
     }
 
@@ -123,37 +123,44 @@ impl Links {
 
     /// The place of a link; it is made if need be, and stays.
     pub(super) fn index(&mut self, from: ProcessId, to: ProcessId) -> u32 {
-        let entry = self.by_ends.entry((from, to));
-        let index = entry.index();
-        entry.or_insert_with(|| Link {
-            from,
-            to,
-            stream: Stream::default(),
-            own: None,
-            is_blocked: false,
-            is_clogged: false,
-            queue: Vec::new(),
-        });
-        u32::try_from(index).expect("fewer than 2^32 links")
+        let next = u32::try_from(self.links.len()).expect("fewer than 2^32 links");
+        let place = *self.places.entry((from, to)).or_insert(next);
+        if place == next {
+            let (a, b) = (u64::from(from.0), u64::from(to.0));
+            self.links.push(Link {
+                stream: SmallStream::new(self.seed, "link", a, b),
+                own: None,
+                is_blocked: false,
+                is_clogged: false,
+            });
+        }
+        place
     }
 
     pub(super) fn get(&self, from: ProcessId, to: ProcessId) -> Option<&Link> {
-        self.by_ends.get(&(from, to))
+        self.places.get(&(from, to)).map(|place| self.at(*place))
     }
 
     pub(super) fn at(&self, index: u32) -> &Link {
-        let index = usize::try_from(index).expect("an index fits");
-        self.by_ends.get_index(index).expect("links stay").1
+        &self.links[wide(index)]
     }
 
     pub(super) fn at_mut(&mut self, index: u32) -> &mut Link {
-        let index = usize::try_from(index).expect("an index fits");
-        self.by_ends.get_index_mut(index).expect("links stay").1
+        &mut self.links[wide(index)]
     }
 
     /// How many links there are: their places are `0..len`.
     pub(super) fn len(&self) -> u32 {
-        u32::try_from(self.by_ends.len()).expect("fewer than 2^32 links")
+        u32::try_from(self.links.len()).expect("fewer than 2^32 links")
+    }
+
+    pub(super) fn enqueue(&mut self, index: u32, queued: Queued) {
+        self.queues.entry(index).or_default().push(queued);
+    }
+
+    /// What waited in a link, in order.
+    pub(super) fn dequeue(&mut self, index: u32) -> Vec<Queued> {
+        self.queues.remove(&index).unwrap_or_default()
     }
 
     /// The usual time on the way, for what is no message: attempts to connect, ends.
@@ -163,16 +170,13 @@ impl Links {
 
     /// Whether closing a connection delays what is under way on this link, and by how much.
     pub(super) fn lingers(&mut self, index: u32) -> Option<Duration> {
-        let own = self.at(index).own.as_ref();
-        if own.unwrap_or(&self.common).old_connection.numerator == 0 {
-            return None;
-        }
         self.with(index, |faults, rng| {
             faults.old_connection.draw(rng).then(|| faults.delay_by.draw(rng))
         })
     }
 
     pub(super) fn fate(&mut self, index: u32) -> Fate {
+        let is_quiet = self.common_is_quiet && self.at(index).own.is_none();
         self.with(index, |faults, rng| {
             let latency = faults.latency.draw(rng);
             let mut fate = Fate {
@@ -184,7 +188,7 @@ impl Links {
                 latency,
                 copy_after: None,
             };
-            if faults.is_quiet() {
+            if is_quiet {
                 return fate;
             }
             fate.is_lost = faults.loss.draw(rng);
@@ -206,14 +210,13 @@ impl Links {
     pub(super) fn with<T>(
         &mut self,
         index: u32,
-        draw: impl FnOnce(&NetworkFaults, &mut Rng) -> T,
+        draw: impl FnOnce(&NetworkFaults, &mut SmallStream) -> T,
     ) -> T {
-        let Links { seed, common, by_ends } = self;
-        let index = usize::try_from(index).expect("an index fits");
-        let Link { from, to, stream, own, .. } =
-            by_ends.get_index_mut(index).expect("links stay").1;
-        let faults = own.as_ref().unwrap_or(common);
-        let rng = stream.get(|| seed.stream("link", u64::from(from.0), u64::from(to.0)));
-        draw(faults, rng)
+        let Link { stream, own, .. } = &mut self.links[wide(index)];
+        draw(own.as_ref().unwrap_or(&self.common), stream)
     }
+}
+
+fn wide(index: u32) -> usize {
+    usize::try_from(index).expect("an index fits")
 }

@@ -45,7 +45,7 @@ pub use self::link::NetworkFaults;
 pub use self::observer::{Lifecycle, Observer};
 use self::process::Process;
 use self::queue::Queue;
-pub use self::seed::Seed;
+pub use self::seed::{Draw, Seed};
 
 /// A machine that a world can start, and start again after a crash.
 pub trait Node: Machine {

@@ -31,23 +31,33 @@ impl<N: Node> World<N> {
         let there = self.links.index(process, server);
         let back = self.links.index(server, process);
         let name = self.connections.open((process, conn), server, [there, back]);
-        let taken = self.processes[process.index()].connections.insert(conn, (name, Side::Client));
-        assert!(taken.is_none(), "a connection id is used once");
+        self.processes[process.index()].add_outbound(conn, name);
         let at = self.time + self.links.latency(there);
         self.push(at, Event::Dial { connection: name, attempt: 0 });
     }
 
     /// Sends on a connection. One that is closed already swallows it: the process may not know yet.
     pub(super) fn send(&mut self, process: ProcessId, conn: ConnId, message: Message) {
-        let found = self.processes[process.index()].connections.get(&conn);
-        if let Some((name, side)) = found.copied() {
+        if let Some((name, side)) = self.find_end(process, conn) {
             self.transmit(name, side, message);
         }
     }
 
+    /// The end of a connection that a process names, if it has one that is not closed.
+    fn find_end(&self, process: ProcessId, conn: ConnId) -> Option<(ConnectionRef, Side)> {
+        if conn.space() == 0 {
+            self.connections.accepted(process, conn).map(|name| (name, Side::Server))
+        } else {
+            let name = self.processes[process.index()].outbound(conn);
+            name.map(|name| (name, Side::Client))
+        }
+    }
+
     pub(super) fn close(&mut self, process: ProcessId, conn: ConnId) {
-        let found = self.processes[process.index()].connections.swap_remove(&conn);
-        let Some((name, side)) = found else { return };
+        let Some((name, side)) = self.find_end(process, conn) else { return };
+        if side == Side::Client {
+            self.processes[process.index()].remove_outbound(conn);
+        }
         let connection = self.connections.get_mut(name).expect("an end names a connection");
         connection.end_mut(side).state = EndState::Closed;
         if connection.end(side.other()).state == EndState::Opening {
@@ -109,12 +119,12 @@ impl<N: Node> World<N> {
     fn route(&mut self, name: ConnectionRef, sender: Side, message: Message) {
         let Some(connection) = self.connections.get_mut(name) else { return };
         let direction = connection.direction_mut(sender);
-        let link = self.links.at_mut(direction.link);
+        let link = self.links.at(direction.link);
         if link.is_blocked {
             direction.gap = true;
             self.faults.count(Fault::Block);
         } else if link.is_clogged {
-            link.queue.push(Queued { connection: name, sender, message });
+            self.links.enqueue(direction.link, Queued { connection: name, sender, message });
         } else if matches!(message, Message::Fin) {
             let at = self.time + self.links.latency(direction.link);
             direction.last = direction.last.max(at);
@@ -195,7 +205,9 @@ impl<N: Node> World<N> {
             }
             Message::Fin => {
                 connection.end_mut(sender.other()).state = EndState::Closed;
-                self.processes[process.index()].connections.swap_remove(&conn);
+                if sender == Side::Server {
+                    self.processes[process.index()].remove_outbound(conn);
+                }
                 self.connections.free_if_over(name);
                 return Some((process, Input::Closed { conn }));
             }
@@ -251,14 +263,8 @@ impl<N: Node> World<N> {
             self.push(at, Event::Refused { connection: name });
             return;
         }
-        let slot = &mut self.processes[server.index()];
-        let conn = ConnId::inbound(slot.accepted);
-        slot.accepted += 1;
-        slot.connections.insert(conn, (name, Side::Server));
         let connection = self.connections.get_mut(name).expect("just seen");
-        let end = connection.end_mut(Side::Server);
-        end.conn = conn;
-        end.state = EndState::Open;
+        connection.end_mut(Side::Server).state = EndState::Open;
         connection.direction_mut(Side::Server).last = at;
         self.push(at, Event::Opened { connection: name });
     }
@@ -287,7 +293,7 @@ impl<N: Node> World<N> {
         let end = self.connections.get(name)?.end(Side::Client);
         let (process, conn) = (end.process, end.conn);
         self.connections.free(name);
-        self.processes[process.index()].connections.swap_remove(&conn)?;
+        self.processes[process.index()].remove_outbound(conn);
         Some((process, Input::Closed { conn }))
     }
 }
@@ -350,9 +356,8 @@ impl<N: Node> World<N> {
     }
 
     fn unclog_link(&mut self, link: u32) {
-        let link = self.links.at_mut(link);
-        link.is_clogged = false;
-        for queued in std::mem::take(&mut link.queue) {
+        self.links.at_mut(link).is_clogged = false;
+        for queued in self.links.dequeue(link) {
             self.faults.count(Fault::Clog);
             self.route(queued.connection, queued.sender, queued.message);
         }
@@ -384,14 +389,16 @@ impl<N: Node> World<N> {
     /// Both ends that are still there see it closed; what is under way is gone.
     fn reset_connection(&mut self, name: ConnectionRef) {
         let Some(connection) = self.connections.get(name) else { return };
-        let ends = [Side::Client, Side::Server].map(|side| connection.end(side).clone());
+        let ends = [Side::Client, Side::Server].map(|side| (side, connection.end(side).clone()));
         self.connections.free(name);
-        for end in ends {
+        for (side, end) in ends {
             let slot = &mut self.processes[end.process.index()];
-            if end.state != EndState::Closed
-                && slot.connections.get(&end.conn).is_some_and(|(found, _)| *found == name)
-            {
-                slot.connections.swap_remove(&end.conn);
+            let is_there = match (side, end.state) {
+                (_, EndState::Open) | (Side::Client, EndState::Opening) => true,
+                (_, EndState::Closed) | (Side::Server, EndState::Opening) => false,
+            };
+            if is_there {
+                slot.remove_outbound(end.conn);
                 let incarnation = slot.incarnation;
                 let input = Box::new(Input::Closed { conn: end.conn });
                 let event = Event::Input { process: end.process, incarnation, input };

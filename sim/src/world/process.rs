@@ -3,18 +3,26 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-use rustc_hash::FxBuildHasher;
 use seedlog::ids::ConnId;
 use seedlog::machine::Input;
+use seedlog::rng::Rng;
 use seedlog::time::Instant;
 
 use super::clock::Clock;
-use super::connection::{ConnectionRef, Side};
+use super::connection::ConnectionRef;
 use super::disk::{Disk, DiskFaults};
 use super::event::Life;
-use super::link::Stream;
 use super::{Node, ProcessId};
+
+/// A stream of randomness that is made when it is first drawn from, and that forks share until then.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stream(Option<Arc<Rng>>);
+
+impl Stream {
+    pub(super) fn get(&mut self, make: impl FnOnce() -> Rng) -> &mut Rng {
+        Arc::make_mut(self.0.get_or_insert_with(|| Arc::new(make())))
+    }
+}
 
 #[derive(Clone)]
 pub(super) struct Process<N: Node> {
@@ -34,9 +42,8 @@ pub(super) struct Process<N: Node> {
     pub(super) disk: Disk,
     pub(super) disk_faults: Option<Arc<DiskFaults>>,
     pub(super) disk_stream: Stream,
-    /// Its ends of connections, by the id that it knows.
-    pub(super) connections: IndexMap<ConnId, (ConnectionRef, Side), FxBuildHasher>,
-    pub(super) accepted: u64,
+    /// The connections that it opened and has not seen closed, sorted by its own id of them.
+    outbound: Vec<(ConnId, ConnectionRef)>,
 }
 
 /// The wake that is in the queue for a process.
@@ -65,12 +72,36 @@ impl<N: Node> Process<N> {
             disk: Disk::default(),
             disk_faults: None,
             disk_stream: Stream::default(),
-            connections: IndexMap::default(),
-            accepted: 0,
+            outbound: Vec::new(),
         }
     }
 
     pub(super) fn life(&self) -> Life {
         Life { incarnation: self.incarnation, disk: self.disk.life }
+    }
+
+    /// A connection that it opened.
+    pub(super) fn outbound(&self, conn: ConnId) -> Option<ConnectionRef> {
+        let place = self.outbound.binary_search_by_key(&conn, |(conn, _)| *conn).ok()?;
+        Some(self.outbound[place].1)
+    }
+
+    /// # Panics
+    /// If the process has used the id before.
+    pub(super) fn add_outbound(&mut self, conn: ConnId, name: ConnectionRef) {
+        match self.outbound.binary_search_by_key(&conn, |(conn, _)| *conn) {
+            Ok(_) => panic!("a connection id is used once"),
+            Err(place) => self.outbound.insert(place, (conn, name)),
+        }
+    }
+
+    pub(super) fn remove_outbound(&mut self, conn: ConnId) {
+        if let Ok(place) = self.outbound.binary_search_by_key(&conn, |(conn, _)| *conn) {
+            self.outbound.remove(place);
+        }
+    }
+
+    pub(super) fn clear_outbound(&mut self) {
+        self.outbound.clear();
     }
 }

@@ -1,167 +1,203 @@
-//! The event queue: a hierarchical timing wheel, exact to the nanosecond.
+//! The event queue: a calendar of the next milliseconds, and a heap for what is later.
 //!
-//! Eleven levels of 64 slots: an entry lies on the level of the highest group of six bits in which
-//! its time differs from the time popped last. To push is to link it into one slot; to pop is to find
-//! the first occupied slot by two bit scans, and to relink the slot's entries some levels lower. Order is by time
-//! and then by the order of pushes, with no sequence number: every entry of one time is always in the same
-//! slot, and relinking keeps the order. Entries stay where they are in memory, so a clone is one copy.
+//! Time is cut into days of some microseconds. A ring holds the days to come, each an unsorted list; the
+//! day at hand is sorted once and then read off. To push is to append to a list of small keys, whatever the
+//! number of nodes. Order is by time and then by the order of pushes: lists and their sort are stable, and what
+//! comes out of the heap enters its day before anything else can be pushed there.
 
-const BITS: u32 = 6;
-const SLOTS: usize = 64;
-const LEVELS: usize = 11;
-const NONE: u32 = u32::MAX;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// A day is 2^12 ns: about four microseconds.
+const SHIFT: u32 = 12;
+/// Days in the ring: about two milliseconds, more than most messages and flushes take.
+const DAYS: u64 = 512;
+const WORDS: usize = 8;
+
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    at: u64,
+    index: u32,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Queue<T> {
     /// The time popped last: nothing earlier may be pushed.
     last: u64,
-    len: usize,
-    /// A bit for each level that has an entry, and per level a bit for each slot that has one.
-    levels: u32,
-    occupied: [u64; LEVELS],
-    slots: Vec<Slot>,
-    entries: Vec<Entry<T>>,
-    free: u32,
+    /// Pushed for the very time popped last: comes after what `today` has for that time.
+    now: VecDeque<u32>,
+    /// Sorted: everything up to the end of the day at hand. The first `done` keys are popped.
+    today: Vec<Key>,
+    done: usize,
+    day: u64,
+    /// The days after it, by their number modulo [`DAYS`], and a bit for each that has keys.
+    ring: Vec<Vec<Key>>,
+    occupied: [u64; WORDS],
+    /// What lies beyond the ring, by time and order of pushes.
+    far: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    pushed_far: u64,
+    items: Vec<Option<T>>,
+    free: Vec<u32>,
 }
 
-/// A list of entries, first in, first out.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    head: u32,
-    tail: u32,
-}
-
-#[derive(Clone, Debug)]
-struct Entry<T> {
-    at: u64,
-    next: u32,
-    item: Option<T>,
-}
-
-/// Indices fit: the wheel has 704 slots, and `entries` is checked when it grows.
+/// Indices fit: `items` is checked when it grows.
 fn wide(index: u32) -> usize {
     usize::try_from(index).expect("an index fits")
+}
+
+/// The place of a day in the ring.
+fn place(day: u64) -> usize {
+    usize::try_from(day % DAYS).expect("a small number fits")
 }
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
         Queue {
             last: 0,
-            len: 0,
-            levels: 0,
-            occupied: [0; LEVELS],
-            slots: vec![Slot { head: NONE, tail: NONE }; LEVELS * SLOTS],
-            entries: Vec::new(),
-            free: NONE,
+            now: VecDeque::new(),
+            today: Vec::new(),
+            done: 0,
+            day: 0,
+            ring: (0..DAYS).map(|_| Vec::new()).collect(),
+            occupied: [0; WORDS],
+            far: BinaryHeap::new(),
+            pushed_far: 0,
+            items: Vec::new(),
+            free: Vec::new(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.items.len() - self.free.len()
     }
 
     /// # Panics
     /// If `at` is before the time popped last.
     pub(super) fn push(&mut self, at: u64, item: T) {
         assert!(at >= self.last, "time does not go back");
-        let index = if self.free == NONE {
-            let index = u32::try_from(self.entries.len()).expect("fewer than 2^32 events");
-            self.entries.push(Entry { at, next: NONE, item: Some(item) });
-            index
-        } else {
-            let index = self.free;
-            let entry = &mut self.entries[wide(index)];
-            self.free = entry.next;
-            *entry = Entry { at, next: NONE, item: Some(item) };
-            index
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.items[wide(index)] = Some(item);
+                index
+            }
+            None => {
+                self.items.push(Some(item));
+                u32::try_from(self.items.len() - 1).expect("fewer than 2^32 events")
+            }
         };
-        self.len += 1;
-        self.link(index, at);
-    }
-
-    fn link(&mut self, index: u32, at: u64) {
-        let differs = at ^ self.last;
-        let level = (63 - (differs | 1).leading_zeros()) / BITS;
-        let slot = (at >> (level * BITS)) & 63;
-        self.levels |= 1 << level;
-        self.occupied[wide(level)] |= 1 << slot;
-        let place = wide(level) * SLOTS + usize::try_from(slot).expect("six bits fit");
-        let slot = &mut self.slots[place];
-        if slot.head == NONE {
-            slot.head = index;
+        let key = Key { at, index };
+        let day = at >> SHIFT;
+        if day > self.day {
+            if day - self.day < DAYS {
+                self.enter(day, key);
+            } else {
+                self.far.push(Reverse((at, self.pushed_far, index)));
+                self.pushed_far += 1;
+            }
+        } else if at == self.last {
+            self.now.push_back(index);
         } else {
-            self.entries[wide(slot.tail)].next = index;
+            let rest = &self.today[self.done..];
+            let behind = self.done + rest.partition_point(|other| other.at <= at);
+            self.today.insert(behind, key);
         }
-        slot.tail = index;
     }
 
-    /// The earliest entry, the one pushed first if there are several.
-    pub(super) fn pop(&mut self) -> Option<(u64, T)> {
+    /// Puts a key into its day in the ring.
+    fn enter(&mut self, day: u64, key: Key) {
+        let place = place(day);
+        self.ring[place].push(key);
+        self.occupied[place / 64] |= 1 << (place % 64);
+    }
+
+    /// The earliest entry, the one pushed first if there are several; none that is later than `end`.
+    pub(super) fn pop_until(&mut self, end: u64) -> Option<(u64, T)> {
         loop {
-            if self.levels == 0 {
+            if let Some(Key { at, index }) = self.today.get(self.done).copied()
+                && (at == self.last || self.now.is_empty())
+            {
+                if at > end {
+                    return None;
+                }
+                self.done += 1;
+                self.last = at;
+                return Some((at, self.take(index)));
+            }
+            if self.last <= end
+                && let Some(index) = self.now.pop_front()
+            {
+                return Some((self.last, self.take(index)));
+            }
+            if !self.now.is_empty() || !self.turn() {
                 return None;
             }
-            let level = wide(self.levels.trailing_zeros());
-            let slot = self.occupied[level].trailing_zeros();
-            let place = level * SLOTS + wide(slot);
-            let Slot { head, tail } = self.slots[place];
-            if level == 0 || head == tail {
-                let next = self.entries[wide(head)].next;
-                self.slots[place].head = next;
-                if next == NONE {
-                    self.vacate(level, slot);
-                }
-                return Some(self.take(head));
+        }
+    }
+
+    /// Goes on to the next day that has keys; false if there is none.
+    fn turn(&mut self) -> bool {
+        let next = match (self.next_in_ring(), self.far.peek()) {
+            (Some(day), _) => day,
+            (None, Some(Reverse((at, ..)))) => at >> SHIFT,
+            (None, None) => return false,
+        };
+        self.day = next;
+        while let Some(Reverse((at, _, index))) = self.far.peek().copied()
+            && (at >> SHIFT) - next < DAYS
+        {
+            self.far.pop();
+            self.enter(at >> SHIFT, Key { at, index });
+        }
+        let place = place(next);
+        self.today.clear();
+        self.done = 0;
+        std::mem::swap(&mut self.today, &mut self.ring[place]);
+        self.occupied[place / 64] &= !(1 << (place % 64));
+        if self.today.len() > 1 {
+            self.today.sort_by_key(|key| key.at);
+        }
+        true
+    }
+
+    /// The first day after the one at hand that has keys, within the ring.
+    fn next_in_ring(&self) -> Option<u64> {
+        let first = self.day + 1;
+        let start = place(first);
+        let mut word = start / 64;
+        let mut bits = self.occupied[word] & (u64::MAX << (start % 64));
+        for turned in 0..=WORDS {
+            if bits != 0 {
+                let found = word * 64 + wide(bits.trailing_zeros());
+                let ahead = u64::try_from(found).expect("a small number fits") + DAYS;
+                let start = u64::try_from(start).expect("a small number fits");
+                return Some(first + (ahead - start) % DAYS);
             }
-            self.slots[place].head = NONE;
-            self.vacate(level, slot);
-            self.last = self.earliest(head);
-            let mut index = head;
-            while index != NONE {
-                let entry = &mut self.entries[wide(index)];
-                let (next, at) = (entry.next, entry.at);
-                entry.next = NONE;
-                self.link(index, at);
-                index = next;
+            word = (word + 1) % WORDS;
+            bits = self.occupied[word];
+            if turned + 1 == WORDS {
+                bits &= !(u64::MAX << (start % 64));
             }
         }
+        None
     }
 
     /// The time of the earliest entry.
     pub(super) fn next_at(&self) -> Option<u64> {
-        if self.levels == 0 {
-            return None;
+        if !self.now.is_empty() {
+            return Some(self.last);
         }
-        let level = wide(self.levels.trailing_zeros());
-        let slot = wide(self.occupied[level].trailing_zeros());
-        Some(self.earliest(self.slots[level * SLOTS + slot].head))
-    }
-
-    fn earliest(&self, head: u32) -> u64 {
-        let (mut index, mut earliest) = (head, u64::MAX);
-        while index != NONE {
-            let entry = &self.entries[wide(index)];
-            earliest = earliest.min(entry.at);
-            index = entry.next;
+        if let Some(key) = self.today.get(self.done) {
+            return Some(key.at);
         }
-        earliest
-    }
-
-    fn vacate(&mut self, level: usize, slot: u32) {
-        self.occupied[level] &= !(1 << slot);
-        if self.occupied[level] == 0 {
-            self.levels &= !(1 << level);
+        match self.next_in_ring() {
+            Some(day) => self.ring[place(day)].iter().map(|key| key.at).min(),
+            None => self.far.peek().map(|Reverse((at, ..))| *at),
         }
     }
 
-    fn take(&mut self, index: u32) -> (u64, T) {
-        let entry = &mut self.entries[wide(index)];
-        let item = entry.item.take().expect("a linked entry is full");
-        entry.next = self.free;
-        self.free = index;
-        self.len -= 1;
-        self.last = entry.at;
-        (entry.at, item)
+    fn take(&mut self, index: u32) -> T {
+        self.free.push(index);
+        self.items[wide(index)].take().expect("a key names a full place")
     }
 }
 
@@ -186,16 +222,20 @@ mod tests {
                     let first = *model.iter().min().expect("just pushed");
                     model.retain(|entry| *entry != first);
                     prop_assert_eq!(queue.next_at(), Some(first.0));
-                    prop_assert_eq!(queue.pop(), Some(first));
+                    if first.0 > 0 {
+                        prop_assert_eq!(queue.pop_until(first.0 - 1), None);
+                    }
+                    prop_assert_eq!(queue.next_at(), Some(first.0));
+                    prop_assert_eq!(queue.pop_until(u64::MAX), Some(first));
                     now = first.0;
                 }
                 prop_assert_eq!(queue.len(), model.len());
             }
             model.sort();
             for entry in model {
-                prop_assert_eq!(queue.pop(), Some(entry));
+                prop_assert_eq!(queue.pop_until(u64::MAX), Some(entry));
             }
-            prop_assert_eq!(queue.pop(), None);
+            prop_assert_eq!(queue.pop_until(u64::MAX), None);
         }
     }
 
@@ -204,7 +244,21 @@ mod tests {
         let mut queue = Queue::new();
         queue.push(u64::MAX, "far");
         queue.push(0, "now");
-        assert_eq!(queue.pop(), Some((0, "now")));
-        assert_eq!(queue.pop(), Some((u64::MAX, "far")));
+        assert_eq!(queue.pop_until(u64::MAX), Some((0, "now")));
+        assert_eq!(queue.pop_until(u64::MAX), Some((u64::MAX, "far")));
+    }
+
+    #[test]
+    fn what_was_far_comes_before_what_was_pushed_later_for_the_same_time() {
+        let mut queue = Queue::new();
+        let at = 10 * (DAYS << SHIFT);
+        queue.push(at, "early");
+        queue.push(at - 1, "before");
+        assert_eq!(queue.pop_until(u64::MAX), Some((at - 1, "before")));
+        queue.push(at, "late");
+        queue.push(at - 1, "at once");
+        assert_eq!(queue.pop_until(at - 1), Some((at - 1, "at once")));
+        assert_eq!(queue.pop_until(u64::MAX), Some((at, "early")));
+        assert_eq!(queue.pop_until(u64::MAX), Some((at, "late")));
     }
 }

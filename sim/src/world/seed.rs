@@ -27,6 +27,49 @@ impl Seed {
     }
 }
 
+/// What draws are made from: full streams of randomness, and the small ones of links.
+pub trait Draw {
+    fn next(&mut self) -> u64;
+
+    /// A number in `0..bound`, as [`Rng::below`] makes it.
+    fn under(&mut self, bound: u64) -> u64 {
+        let wide = u128::from(self.next()) * u128::from(bound);
+        u64::try_from(wide >> 64).expect("the high half fits")
+    }
+
+    /// An index into a sequence of `len` elements.
+    fn place(&mut self, len: usize) -> usize {
+        let bound = u64::try_from(len).expect("a length fits u64");
+        usize::try_from(self.under(bound)).expect("an index fits usize")
+    }
+}
+
+impl Draw for Rng {
+    fn next(&mut self) -> u64 {
+        self.next_u64()
+    }
+}
+
+/// A stream in one word (SplitMix64), begun by a draw from ChaCha. A world has thousands of links and draws
+/// for each message: a generator of 300 bytes a link costs more in cache misses and forks than all the rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SmallStream(u64);
+
+impl SmallStream {
+    pub(super) fn new(seed: Seed, purpose: &str, a: u64, b: u64) -> Self {
+        SmallStream(seed.stream(purpose, a, b).next_u64())
+    }
+}
+
+impl Draw for SmallStream {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
 /// FNV-1a.
 const fn fnv(text: &str) -> u64 {
     let bytes = text.as_bytes();

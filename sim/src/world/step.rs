@@ -17,7 +17,12 @@ const NEVER: Instant = Instant::from_nanos(1 << 62);
 impl<N: Node> World<N> {
     /// Delivers exactly one event, and time moves on to it.
     pub fn step(&mut self, observer: &mut impl Observer<N>) -> Stepped {
-        while let Some((at, event)) = self.queue.pop() {
+        self.step_until(Instant::FAR, observer).unwrap_or(Stepped::Idle)
+    }
+
+    /// Delivers the next event if it is due by `end`; otherwise nothing, and time stays.
+    pub fn step_until(&mut self, end: Instant, observer: &mut impl Observer<N>) -> Option<Stepped> {
+        while let Some((at, event)) = self.queue.pop_until(end.as_nanos()) {
             let at = Instant::from_nanos(at);
             if at > self.time {
                 self.time = at;
@@ -25,7 +30,7 @@ impl<N: Node> World<N> {
             }
             if let Event::Control(token) = event {
                 self.digest.absorb(&(self.time, token));
-                return Stepped::Control(token);
+                return Some(Stepped::Control(token));
             }
             let target = if let Event::Inbox { process, incarnation } = event {
                 self.next_in_inbox(process, incarnation)
@@ -34,19 +39,17 @@ impl<N: Node> World<N> {
             };
             if let Some((process, input)) = target {
                 self.deliver(process, input, observer);
-                return Stepped::Delivered(process);
+                return Some(Stepped::Delivered(process));
             }
         }
-        Stepped::Idle
+        None
     }
 
     /// Steps until `duration` has passed from now, events at its end included. Control events are
     /// passed over: for tests and tools that have no timetable.
     pub fn run_for(&mut self, duration: Duration, observer: &mut impl Observer<N>) {
         let end = self.time + duration;
-        while self.next_at().is_some_and(|at| at <= end) {
-            self.step(observer);
-        }
+        while self.step_until(end, observer).is_some() {}
         self.time = self.time.max(end);
     }
 
@@ -96,7 +99,7 @@ impl<N: Node> World<N> {
         for fault in clock.unseen.drain(..) {
             self.faults.count(fault);
         }
-        self.digest.absorb(&(self.time, process.0, &input));
+        self.digest.absorb(&(process.0, now, &input));
         observer.delivered(self, process, &input);
         let mut out = std::mem::take(&mut self.out);
         let node = self.processes[process.index()].node.as_mut().expect("admitted, so it is up");

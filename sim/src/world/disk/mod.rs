@@ -15,6 +15,7 @@ use seedlog::time::{Duration, Instant};
 use self::log::DiskLog;
 use super::event::Event;
 use super::fault::{Fault, Ratio, Span};
+use super::seed::Draw;
 
 /// How a disk behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -368,9 +369,9 @@ fn base_of(batch: &[u8]) -> Option<Offset> {
 const PROTECTED: usize = 16;
 
 /// A copy with one flipped bit in its protected part; none if it has no such part.
-pub(super) fn flip(batch: &Bytes, rng: &mut Rng) -> Option<Bytes> {
+pub(super) fn flip(batch: &Bytes, rng: &mut impl Draw) -> Option<Bytes> {
     let len = batch.len().checked_sub(PROTECTED).filter(|len| *len > 0)?;
     let mut copy = batch.to_vec();
-    copy[PROTECTED + rng.index(len)] ^= 1 << rng.below(8);
+    copy[PROTECTED + rng.place(len)] ^= 1 << rng.under(8);
     Some(copy.into())
 }

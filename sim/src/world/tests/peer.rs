@@ -1,4 +1,5 @@
 //! A scripted process: it remembers what it saw, and answers as its test says.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a script looks at a few inputs only")]
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub(super) struct Peer {
     pub(super) deadline: Option<Instant>,
     pub(super) survived: Survived,
     pub(super) seed: [u8; 32],
+    pub(super) started: Instant,
 }
 
 impl Machine for Peer {
@@ -44,11 +46,18 @@ impl Node for Peer {
     fn start(
         script: &Script,
         seed: [u8; 32],
-        _now: Now,
+        now: Now,
         survived: Survived,
         _out: &mut Effects,
     ) -> Self {
-        Peer { script: *script, seen: Vec::new(), deadline: None, survived, seed }
+        Peer {
+            script: *script,
+            seen: Vec::new(),
+            deadline: None,
+            survived,
+            seed,
+            started: now.mono,
+        }
     }
 }
 
@@ -99,8 +108,15 @@ pub(super) fn is_response(input: &Input) -> bool {
     matches!(input, Input::Response { .. })
 }
 
-/// Does nothing.
-pub(super) fn idle(_: &mut Peer, _: &Input, _: &mut Effects) {}
+/// Wakes once more, a second after its start.
+pub(super) fn sleeper(peer: &mut Peer, input: &Input, _: &mut Effects) {
+    if let Input::Wake = input {
+        peer.deadline = match peer.deadline {
+            None => Some(peer.started + Duration::from_secs(1)),
+            Some(_) => Some(Instant::FAR),
+        };
+    }
+}
 
 /// Answers every request.
 pub(super) fn server(_: &mut Peer, input: &Input, out: &mut Effects) {
@@ -146,6 +162,12 @@ pub(super) const RECONNECT: CallId = CallId(u64::MAX);
 pub(super) const SEND_ON_NEW: CallId = CallId(u64::MAX - 1);
 pub(super) const PRODUCE: CallId = CallId(u64::MAX - 2);
 
+pub(super) const SAVE: CallId = CallId(u64::MAX - 3);
+pub(super) const HALT: CallId = CallId(u64::MAX - 4);
+
+/// What [`SAVE`] writes.
+pub(super) const NEW: &[u8] = b"the new content";
+
 /// A batch of zeroes.
 pub(super) fn produce() -> Arc<Request> {
     let partition = ProducePartition {
@@ -169,6 +191,14 @@ pub(super) fn writer(peer: &mut Peer, input: &Input, out: &mut Effects) {
             out.push(Effect::Create { log: LOG, name });
         }
         Input::Call { call: CallId(0), .. } => out.push(Effect::Flush { log: LOG, upto: upto() }),
+        Input::Call { call: SAVE, .. } => {
+            let file = seedlog::machine::FileKey::HighWatermarks;
+            out.push(Effect::Save { file, value: Bytes::from_static(NEW) });
+        }
+        Input::Call { call: HALT, .. } => {
+            out.push(Effect::Halt);
+            out.push(Effect::Remove { log: LOG });
+        }
         Input::Call { call: CallId(number), .. } if *number < 1_000 => {
             let base = Offset(i64::try_from(number - 1).expect("small"));
             let fill = u8::try_from(*number).expect("small");
