@@ -8,14 +8,14 @@ use super::fault::Fault;
 pub const EPOCH_MS: i64 = 1_767_225_600_000;
 
 const MILLION: i128 = 1_000_000;
-const NANOS_PER_MS: u64 = 1_000_000;
+const NANOS_PER_MS: i64 = 1_000_000;
 
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
     /// Both clocks showed `mono` and `wall_ns` (nanoseconds after [`EPOCH_MS`]) at the true time `base`.
     base: u64,
     mono: u64,
-    wall_ns: i128,
+    wall_ns: i64,
     ppm: i32,
     frozen: bool,
     /// Faults that the process has not met yet: it will when it next reads its clocks.
@@ -43,15 +43,7 @@ impl Clock {
 
     pub(super) fn read(&self, at: Instant) -> Now {
         let elapsed = self.elapsed(at.as_nanos());
-        let wall_ms = match (u64::try_from(self.wall_ns), self.wall_ns) {
-            (Ok(wall_ns), _) => {
-                i64::try_from((wall_ns + elapsed) / NANOS_PER_MS).expect("milliseconds fit")
-            }
-            (Err(_), wall_ns) => {
-                let nanos = wall_ns + i128::from(elapsed);
-                i64::try_from(nanos.div_euclid(i128::from(NANOS_PER_MS))).expect("they fit")
-            }
-        };
+        let wall_ms = (self.wall_ns + signed(elapsed)).div_euclid(NANOS_PER_MS);
         Now { mono: Instant::from_nanos(self.mono + elapsed), wall: Timestamp(EPOCH_MS + wall_ms) }
     }
 
@@ -80,19 +72,19 @@ impl Clock {
     fn rebase(&mut self, now: Instant) {
         let elapsed = self.elapsed(now.as_nanos());
         self.mono += elapsed;
-        self.wall_ns += i128::from(elapsed);
+        self.wall_ns += signed(elapsed);
         self.base = now.as_nanos();
     }
 
     pub(super) fn skew(&mut self, now: Instant, ms: i64) {
         self.rebase(now);
-        self.wall_ns = i128::from(now.as_nanos()) + i128::from(ms) * i128::from(NANOS_PER_MS);
+        self.wall_ns = signed(now.as_nanos()).saturating_add(ms.saturating_mul(NANOS_PER_MS));
         self.met(Fault::ClockSkew, ms != 0);
     }
 
     pub(super) fn jump(&mut self, now: Instant, ms: i64) {
         self.rebase(now);
-        self.wall_ns += i128::from(ms) * i128::from(NANOS_PER_MS);
+        self.wall_ns = self.wall_ns.saturating_add(ms.saturating_mul(NANOS_PER_MS));
         self.met(Fault::ClockJump, ms != 0);
     }
 
@@ -114,7 +106,7 @@ impl Clock {
     pub(super) fn heal(&mut self, now: Instant) {
         self.rebase(now);
         let Clock { base: _, mono: _, wall_ns, ppm, frozen, unseen } = self;
-        (*wall_ns, *ppm, *frozen) = (i128::from(now.as_nanos()), 0, false);
+        (*wall_ns, *ppm, *frozen) = (signed(now.as_nanos()), 0, false);
         unseen.clear();
     }
 
@@ -125,6 +117,11 @@ impl Clock {
             self.unseen.push(fault);
         }
     }
+}
+
+/// Simulated times are years at most.
+fn signed(nanos: u64) -> i64 {
+    i64::try_from(nanos).expect("a simulated time fits 63 bits")
 }
 
 #[cfg(test)]
