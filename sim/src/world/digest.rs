@@ -148,31 +148,28 @@ mod tests {
         digest.value()
     }
 
-    #[test]
-    fn every_bit_and_every_border_counts() {
-        let mut all = Vec::new();
-        for bit in 0..64 {
-            all.extend([of(1_u64 << bit), of((1_u64 << bit, 0_u8)), of((0_u8, 1_u64 << bit))]);
-        }
-        for len in 0..40 {
-            all.push(of(vec![0_u8; len]));
-            all.push(of((vec![0_u8; len], 0_u8)));
-        }
-        all.extend([of(0_u8), of(0_u16), of(0_u32), of(-1_isize), of(65_535_isize)]);
+    fn is_without_repeats(mut all: Vec<u128>) -> bool {
         let count = all.len();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), count);
+        all.len() == count
+    }
+
+    #[test]
+    fn every_bit_every_length_and_every_width_counts() {
+        assert!(is_without_repeats((0..64).map(|bit| of(1_u64 << bit)).collect()));
+        assert!(is_without_repeats((0..64).map(|bit| of((7_u8, 1_u64 << bit, 9_u64))).collect()));
+        assert!(is_without_repeats((0..100).map(|len| of(vec![0_u8; len])).collect()));
+        assert!(is_without_repeats((0..100).map(|len| of((vec![0_u8; len], 0_u8))).collect()));
+        assert!(is_without_repeats(vec![of(0_u8), of(0_u16), of(0_u32), of(0_u64)]));
+        let variants = [0_isize, 1, 65_534, 65_535, 65_536, -1];
+        assert!(is_without_repeats(variants.map(of).into()));
     }
 
     #[test]
     fn order_counts_and_halves_are_independent() {
         assert_ne!(of((1_u64, 2_u64)), of((2_u64, 1_u64)));
-        let mut halves: Vec<u64> = (0..1_000_u64)
-            .flat_map(|number| [halves(of(number)).0, halves(of(number)).1])
-            .collect();
-        halves.sort_unstable();
-        halves.dedup();
-        assert_eq!(halves.len(), 2_000);
+        let both = |number: u64| <[u64; 2]>::from(halves(of(number))).map(u128::from);
+        assert!(is_without_repeats((0..1_000).flat_map(both).collect()));
     }
 }
