@@ -154,7 +154,8 @@ impl Replica {
     /// The end of what readers of committed data may see (LSO).
     #[must_use]
     pub fn last_stable_offset(&self) -> Offset {
-        self.log.last_stable_offset(self.high_watermark)
+        // A transaction may have begun below what was deleted since.
+        self.log.last_stable_offset(self.high_watermark).max(self.log.start_offset())
     }
 
     /// Where the log ended when this broker began to lead in this epoch (LESO), if it leads.

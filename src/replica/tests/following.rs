@@ -64,6 +64,27 @@ fn an_answer_to_an_old_question_changes_nothing() {
 }
 
 #[test]
+fn an_answer_that_comes_twice_does_not_cut_a_log_that_grew_back() {
+    let world = World::new(1);
+    let [mut b1, mut b2, mut b3] = world.cluster();
+    b1.put(&world, "a");
+    b2.catch_up(&world, &mut b1);
+    b3.catch_up(&world, &mut b1);
+    b1.put(&world, "x");
+    b3.pull(&world, &mut b1);
+    b2.apply(&world, &partition(2, 2, &[1, 2, 3]));
+    b2.put(&world, "y");
+    b3.apply(&world, &partition(2, 2, &[1, 2, 3]));
+    let ask = b3.ask(&world).unwrap();
+    let answer = b2.serve(&world, (b3.node, b3.epoch), &ask);
+    assert_eq!(b3.take(&world, &ask, &answer), Fetched::Truncated);
+    b3.catch_up(&world, &mut b2);
+    assert_eq!(b3.ask(&world).unwrap().fetch_offset, ask.fetch_offset);
+    assert_eq!(b3.take(&world, &ask, &answer), Fetched::Stale);
+    assert_eq!(b3.values(), b2.values());
+}
+
+#[test]
 fn a_follower_that_led_without_commit_cuts_what_it_alone_has() {
     let world = World::new(1);
     let [mut b1, mut b2, _] = world.cluster();

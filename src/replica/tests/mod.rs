@@ -3,6 +3,7 @@
 mod alter;
 mod following;
 mod leading;
+mod model;
 mod roles;
 mod serving;
 #[cfg(feature = "defects")]
