@@ -50,7 +50,9 @@ impl Log {
         }
         let newest = BTreeMap::new();
         let compaction = Compaction { upto, next: self.start, newest, phase: Phase::Learn };
-        self.load_next(compaction, out);
+        if self.more(&compaction) {
+            self.load_next(compaction, out);
+        }
     }
 
     #[must_use]
@@ -77,8 +79,11 @@ impl Log {
         }
     }
 
-    fn load_next(&mut self, compaction: Compaction, out: &mut Effects) {
-        let from = compaction.next;
+    /// Asks for the next chunk, from the batch that begins it: an earlier compaction may have left a
+    /// gap where the last chunk ended.
+    fn load_next(&mut self, mut compaction: Compaction, out: &mut Effects) {
+        let from = self.index.get(self.index.holding(compaction.next)).base;
+        compaction.next = from;
         self.compaction = Some(Arc::new(compaction));
         let max_bytes = CHUNK_BYTES.max(self.config().topic.max_message_bytes);
         out.push(Effect::Load { log: self.id, from, max_bytes });

@@ -34,9 +34,8 @@ fn run(log: &mut Log, disk: &mut Disk, wall: i64, per_load: usize) {
         let Some(Effect::Load { from, .. }) = out.as_slice().last() else { panic!("a load") };
         let from = *from;
         disk.apply(&mut out);
-        let first = disk.batches.partition_point(|batch| {
-            crate::record::BatchHeader::parse(batch).unwrap().last_offset() < from
-        });
+        // The batch that holds `from`, or the one before a gap.
+        let first = disk.batches.partition_point(|batch| base(batch) <= from) - 1;
         let after = disk.batches.len().min(first + per_load);
         log.loaded(now(wall), from, &disk.batches[first..after], &mut out);
         log.check_all();
@@ -89,6 +88,29 @@ fn the_newest_record_of_each_key_stays_at_its_offset() {
         let mut out = Effects::new();
         log.compact(log.end_offset(), &mut out);
         assert!(out.is_empty(), "nothing new");
+    }
+}
+
+#[test]
+fn a_compaction_steps_over_the_gaps_of_an_earlier_one() {
+    for per_load in 1..4 {
+        let mut batches = Vec::new();
+        for round in 0..12 {
+            batches.push(keyed(&[("hot", Some("x")), (["a", "b", "c"][round % 3], Some("y"))]));
+        }
+        let (mut log, mut disk) = filled(&batches);
+        let mut out = Effects::new();
+        run(&mut log, &mut disk, 50, per_load);
+        let offsets: Vec<_> = content(&disk).iter().map(|(offset, ..)| *offset).collect();
+        assert_eq!(offsets, [15, 17, 18, 19, 20, 21, 22, 23], "loads of {per_load}");
+        for _ in 0..4 {
+            let batch = keyed(&[("hot", Some("z"))]);
+            log.append_as_leader(now(0), LeaderEpoch(0), &batch, &mut out).unwrap();
+        }
+        disk.apply(&mut out);
+        run(&mut log, &mut disk, 60, per_load);
+        let offsets: Vec<_> = content(&disk).iter().map(|(offset, ..)| *offset).collect();
+        assert_eq!(offsets, [19, 21, 22, 23, 24, 25, 26, 27], "loads of {per_load}");
     }
 }
 
