@@ -39,8 +39,8 @@ pub enum Event {
     /// A controller has applied committed records up to and including `offset`; `state` is a hash
     /// of its image.
     StateApplied { offset: Offset, state: u64 },
-    /// The controller answers a request that rests on records up to and including `offset`; all
-    /// below `committed` is committed.
+    /// The controller answers a request that rests on the records below `offset`; those below
+    /// `committed` are committed.
     ControllerReplied { offset: Offset, committed: Offset },
     /// A rare branch was reached: proves that runs get there.
     Sometimes(&'static str),

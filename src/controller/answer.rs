@@ -52,7 +52,7 @@ impl Controller {
     /// Answers with something that holds up to `end`.
     pub(super) fn respond(&self, end: Offset, answer: Answer, out: &mut Effects) {
         let committed = self.raft.high_watermark();
-        out.note(Event::ControllerReplied { offset: end + -1, committed });
+        out.note(Event::ControllerReplied { offset: end, committed });
         let response = Arc::new(answer.response);
         out.push(Effect::Respond { to: answer.to, correlation: answer.correlation, response });
     }

@@ -22,6 +22,8 @@ pub(super) struct Proposal {
     pub recovery: LeaderRecovery,
     /// Restarted without proof that its log is whole: may not stay in the ELR.
     pub unclean: Option<NodeId>,
+    /// Came back on another disk: holds nothing, and may not be taken for the last leader.
+    pub wiped: Option<NodeId>,
     /// Moves leadership to the first replica if that may lead.
     pub prefer_first: bool,
     /// Elects from outside ISR and ELR if nobody else can lead.
@@ -56,6 +58,7 @@ impl Proposal {
             removing: partition.removing.to_vec(),
             recovery: partition.recovery,
             unclean: None,
+            wiped: None,
             prefer_first: false,
             allow_unclean: false,
         }
@@ -223,8 +226,10 @@ impl Proposal {
         if leader != NodeId::NONE || !rules.config.eligible_leader_replicas {
             Vec::new()
         } else if partition.leader == NodeId::NONE {
-            let inside = partition.last_known_elr.iter();
-            inside.copied().filter(|node| self.replicas.contains(node)).collect()
+            let known = partition.last_known_elr.iter().copied();
+            known.filter(|node| self.replicas.contains(node) && self.wiped != Some(*node)).collect()
+        } else if self.wiped == Some(partition.leader) {
+            Vec::new()
         } else {
             [partition.leader].into()
         }
@@ -278,6 +283,16 @@ pub(super) fn leave(draft: &mut Draft<'_>, rules: Rules<'_>, node: NodeId, uncle
             proposal.isr.retain(|other| *other != node);
             proposal.unclean = unclean.then_some(node);
         },
+    );
+}
+
+/// Forgets that a broker led last where nobody does now: its disk was replaced.
+pub(super) fn forget_last_leader(draft: &mut Draft<'_>, rules: Rules<'_>, node: NodeId) {
+    change_all(
+        draft,
+        rules,
+        |partition| partition.last_known_elr.contains(&node),
+        |proposal| proposal.wiped = Some(node),
     );
 }
 

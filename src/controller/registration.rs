@@ -1,6 +1,6 @@
 //! Brokers join and leave the cluster (KIP-631).
 
-use crate::controller::election::leave;
+use crate::controller::election::{forget_last_leader, leave};
 use crate::controller::rules::{Draft, Rules};
 use crate::controller::session::Sessions;
 use crate::defect::Defect;
@@ -52,6 +52,9 @@ pub(super) fn register(
     });
     if let Some(old) = &old {
         leave(draft, rules, request.node, !is_clean(old, request, rules));
+        if request.directory != old.directory {
+            forget_last_leader(draft, rules, request.node);
+        }
     }
     sessions.open(request.node, epoch, expires);
     BrokerRegistrationResponse { error: ErrorCode::None, epoch }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::ControllerConfig;
+use crate::controller::election::elect_leaderless;
 use crate::controller::fixture::{self, nodes};
 use crate::defect::Defects;
 use crate::ids::{Endpoint, NodeId, Offset, Uuid};
@@ -121,6 +122,28 @@ fn only_a_clean_restart_on_the_same_disk_keeps_the_place_in_the_elr() {
 fn unclean_restart_keeps_elr_trusts_a_log_that_lost_its_tail() {
     let defects = Defects::NONE.with(Defect::UncleanRestartKeepsElr);
     assert_eq!(after_restart(&reborn(), defects), (false, true));
+}
+
+#[test]
+fn a_broker_on_another_disk_is_not_taken_for_the_last_leader() {
+    for (directory, leads) in [(request().directory, true), (Uuid([5; 4]), false)] {
+        let mut image = fixture::image(&[1, 2]);
+        let id = fixture::topic(&mut image, "t", &[&[1, 2]]);
+        let mut sessions = Sessions::default();
+        fixture::fence(&mut image, 1);
+        fixture::edit(&mut image, id, |p| {
+            (p.isr, p.leader) = (nodes(&[]).into(), NodeId::NONE);
+            p.last_known_elr = nodes(&[1]).into();
+        });
+        let request = BrokerRegistrationRequest { directory, ..reborn() };
+        ask(&mut image, &mut sessions, Defects::NONE, NOW, &request);
+        fixture::set_broker(&mut image, 1, false, false);
+        let config = ControllerConfig::default();
+        let mut draft = Draft::over(&mut image, Offset(200));
+        elect_leaderless(&mut draft, fixture::rules(&config), NodeId(1));
+        let partition = image.partition(id).expect("known");
+        assert_eq!(partition.leader == NodeId(1), leads, "{directory}");
+    }
 }
 
 #[test]
