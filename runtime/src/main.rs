@@ -1,2 +1,135 @@
-//! The command `seedlog`.
-fn main() {}
+//! The command `seedlog`: the core on real sockets.
+
+mod client;
+mod cluster;
+mod codec;
+mod disk;
+mod node;
+mod socket;
+
+use std::io::IsTerminal;
+use std::os::unix::fs::FileTypeExt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::cluster::Cluster;
+
+#[derive(Parser)]
+#[command(name = "seedlog", about = "A Kafka-compatible cluster, producer and consumer", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a cluster in this process; takes commands on its input (try `help`).
+    Up {
+        /// Brokers, on consecutive ports.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+        brokers: u16,
+        /// The first broker's port.
+        #[arg(long, default_value_t = 9092, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+        port: u16,
+        /// Controllers of the metadata quorum.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=5))]
+        controllers: u16,
+    },
+    /// Sends each line of its input as a record.
+    Produce(client::ProduceArgs),
+    /// Prints the records of a topic.
+    Consume(client::ConsumeArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the system gives an event loop");
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Up { brokers, port, controllers } => up(brokers, port, controllers).await,
+            Command::Produce(args) => client::produce(args).await,
+            Command::Consume(args) => client::consume(args).await,
+        }
+    });
+    // A read of the terminal that nobody will end must not keep the process.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("seedlog: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn up(brokers: u16, port: u16, controllers: u16) -> Result<(), String> {
+    let started = Cluster::start(brokers, controllers, port).await;
+    let mut cluster = started.map_err(|error| format!("port {port} and the next ones: {error}"))?;
+    tokio::select! {
+        () = cluster.ready() => {}
+        _ = tokio::signal::ctrl_c() => return Ok(()),
+    }
+    println!("bootstrap: {}", cluster.bootstrap());
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut console = console_ends();
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => break,
+            line = lines.next_line(), if console.open => match line {
+                Ok(Some(line)) if matches!(line.trim(), "quit" | "exit") => break,
+                Ok(Some(line)) => println!("{}", command(&mut cluster, line.trim()).await),
+                Ok(None) | Err(_) if console.ends => break,
+                Ok(None) | Err(_) => console.open = false,
+            }
+        }
+    }
+    for number in (1..=cluster.len()).rev() {
+        cluster.stop_now(number);
+    }
+    Ok(())
+}
+
+/// Whether there is more input, and whether its end ends the process.
+struct Console {
+    open: bool,
+    ends: bool,
+}
+
+/// The end of a pipe or of a terminal's input stops the cluster; `/dev/null` says nothing.
+fn console_ends() -> Console {
+    let pipe = std::fs::metadata("/dev/stdin").is_ok_and(|input| input.file_type().is_fifo());
+    Console { open: true, ends: pipe || std::io::stdin().is_terminal() }
+}
+
+const HELP: &str = "broker stop N | broker start N | status | help | quit";
+
+async fn command(cluster: &mut Cluster, line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let number = |text: &str| {
+        let number = text.parse().ok().filter(|number| (1..=cluster.len()).contains(number));
+        number.ok_or_else(|| format!("no broker {text}: there are 1 to {}", cluster.len()))
+    };
+    match &words[..] {
+        [] => String::new(),
+        ["status"] => cluster.status().await.1.trim_end().to_owned(),
+        ["broker", "stop", which] => match number(which) {
+            Ok(number) => {
+                cluster.stop_broker(number).await;
+                format!("broker {number} stopped")
+            }
+            Err(error) => error,
+        },
+        ["broker", "start", which] => match number(which) {
+            Ok(number) => match cluster.start_broker(number).await {
+                Ok(()) => format!("broker {number} started"),
+                Err(error) => format!("broker {number}: {error}"),
+            },
+            Err(error) => error,
+        },
+        ["help"] => HELP.to_owned(),
+        _ => format!("unknown command; {HELP}"),
+    }
+}

@@ -1,0 +1,231 @@
+//! `seedlog produce` and `seedlog consume`: the core's own clients over sockets.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use seedlog::client::{Admin, AdminSetup, Consumer, ConsumerSetup, Producer, ProducerSetup};
+use seedlog::config::{AdminConfig, ConsumerConfig, OffsetReset, ProducerConfig};
+use seedlog::defect::Defects;
+use seedlog::ids::{CallId, Endpoint, TopicName, TopicRef};
+use seedlog::machine::{Effects, Input, Machine};
+use seedlog::message::metadata::MetadataRequest;
+use seedlog::message::{Request, Response};
+use seedlog::op::{Op, Outcome, SendRecord};
+use seedlog::time::Now;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::mpsc;
+
+use crate::cluster::seed;
+use crate::disk::Disk;
+use crate::node::{Clock, Mail, Mailbox, Network, Node};
+
+#[derive(Args)]
+pub struct ProduceArgs {
+    /// Brokers to ask first: host:port,..
+    #[arg(long, default_value = "127.0.0.1:9092")]
+    bootstrap: String,
+    #[arg(long)]
+    topic: String,
+    /// Splits a line into key and value.
+    #[arg(long)]
+    key_separator: Option<String>,
+    /// A producer setting under Kafka's name: `acks=1`.
+    #[arg(long = "set")]
+    settings: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct ConsumeArgs {
+    /// Brokers to ask first: host:port,..
+    #[arg(long, default_value = "127.0.0.1:9092")]
+    bootstrap: String,
+    #[arg(long)]
+    topic: String,
+    /// Starts at the oldest record instead of the end.
+    #[arg(long)]
+    from_beginning: bool,
+    /// Ends after so many records.
+    #[arg(long)]
+    count: Option<usize>,
+    /// Ends after so many seconds without a record.
+    #[arg(long)]
+    idle_seconds: Option<u64>,
+    /// A consumer setting under Kafka's name: `isolation.level=read_committed`.
+    #[arg(long = "set")]
+    settings: Vec<String>,
+}
+
+/// A client machine and its calls.
+struct Client {
+    mail: Mailbox,
+    outcomes: mpsc::UnboundedReceiver<(CallId, Outcome)>,
+    calls: u64,
+}
+
+impl Client {
+    fn run<M: Machine + Send + 'static>(
+        start: impl FnOnce(Now, &mut Effects) -> M + Send + 'static,
+    ) -> Self {
+        let (mail, inbox) = mpsc::unbounded_channel();
+        let (returns, outcomes) = mpsc::unbounded_channel();
+        let (network, clock) = (Network::Sockets("seedlog".into()), Clock::start());
+        let report = |_: &M| (true, String::new());
+        let node = Node::new(mail.clone(), Disk::default(), network, clock, report, returns);
+        tokio::spawn(node.run(|_, now, out| start(now, out), inbox));
+        Client { mail, outcomes, calls: 0 }
+    }
+
+    fn send(&mut self, op: Op) {
+        let call = CallId(self.calls);
+        self.calls += 1;
+        let _ = self.mail.send(Mail::Input(Input::Call { call, op: Arc::new(op) }));
+    }
+
+    async fn outcome(&mut self) -> Outcome {
+        let (_, outcome) = self.outcomes.recv().await.expect("the client runs as long as this");
+        outcome
+    }
+
+    async fn call(&mut self, op: Op) -> Outcome {
+        self.send(op);
+        self.outcome().await
+    }
+}
+
+fn endpoints(list: &str) -> Result<Arc<[Endpoint]>, String> {
+    let endpoint = |text: &str| {
+        let (host, port) = text.trim().rsplit_once(':')?;
+        Some(Endpoint { host: host.into(), port: port.parse().ok()? })
+    };
+    let wrong = |text| format!("--bootstrap {text:?}: expected host:port");
+    list.split(',').map(|text| endpoint(text).ok_or_else(|| wrong(text))).collect()
+}
+
+/// Applies `name=value` pairs.
+fn configure(
+    settings: &[String],
+    mut set: impl FnMut(&str, &str) -> Result<(), String>,
+) -> Result<(), String> {
+    for setting in settings {
+        let pair = setting.split_once('=');
+        let (name, value) =
+            pair.ok_or_else(|| format!("--set {setting:?}: expected name=value"))?;
+        set(name.trim(), value.trim())?;
+    }
+    Ok(())
+}
+
+pub async fn produce(args: ProduceArgs) -> Result<(), String> {
+    let mut config = ProducerConfig::default();
+    configure(&args.settings, |name, value| config.set(name, value))?;
+    let bootstrap = endpoints(&args.bootstrap)?;
+    let client_id = "seedlog".into();
+    let (defects, partitioner) = (Defects::NONE, None);
+    let setup = Arc::new(ProducerSetup { client_id, bootstrap, config, defects, partitioner });
+    let mut client = Client::run(move |now, out| Producer::start(&setup, seed(), now, out));
+    let topic: TopicName = args.topic.as_str().into();
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let (mut open, mut failed) = (true, 0_u64);
+    while open || client.calls > 0 {
+        tokio::select! {
+            line = lines.next_line(), if open => match line.map_err(|error| error.to_string())? {
+                Some(line) => client.send(record(&topic, &line, args.key_separator.as_deref())),
+                None => {
+                    client.send(Op::Flush);
+                    open = false;
+                }
+            },
+            outcome = client.outcome() => match outcome {
+                Outcome::Done => break,
+                Outcome::Failed(error) | Outcome::Unknown(error) => {
+                    eprintln!("seedlog: a record was not acknowledged: {error}");
+                    failed += 1;
+                }
+                Outcome::Sent { .. } | Outcome::Polled(_) | Outcome::Answered(_) => {}
+            },
+        }
+    }
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} records were not acknowledged")) }
+}
+
+fn record(topic: &TopicName, line: &str, separator: Option<&str>) -> Op {
+    let (key, value) = match separator.and_then(|separator| line.split_once(separator)) {
+        Some((key, value)) => (Some(key.to_owned().into()), value),
+        None => (None, line),
+    };
+    Op::Send(SendRecord {
+        topic: topic.clone(),
+        partition: None,
+        key,
+        value: Some(value.to_owned().into()),
+        headers: Vec::new(),
+        timestamp: None,
+    })
+}
+
+/// How many partitions a topic has.
+async fn partitions(bootstrap: &Arc<[Endpoint]>, topic: &TopicName) -> Result<usize, String> {
+    let setup = Arc::new(AdminSetup {
+        client_id: "seedlog".into(),
+        bootstrap: Arc::clone(bootstrap),
+        config: AdminConfig::default(),
+        defects: Defects::NONE,
+    });
+    let mut admin = Client::run(move |now, out| Admin::start(&setup, seed(), now, out));
+    let request = MetadataRequest {
+        topics: Some(vec![TopicRef::Name(topic.clone())]),
+        allow_auto_topic_creation: false,
+    };
+    let Outcome::Answered(response) = admin.call(Op::Admin(Request::Metadata(request))).await
+    else {
+        return Err("no broker answers".to_owned());
+    };
+    let Response::Metadata(response) = &*response else { return Err("garbage".to_owned()) };
+    let found = response.topics.first().filter(|found| !found.partitions.is_empty());
+    found.map(|found| found.partitions.len()).ok_or_else(|| format!("no topic {topic:?}"))
+}
+
+pub async fn consume(args: ConsumeArgs) -> Result<(), String> {
+    let mut config = ConsumerConfig::default();
+    if args.from_beginning {
+        config.auto_offset_reset = OffsetReset::Earliest;
+    }
+    configure(&args.settings, |name, value| config.set(name, value))?;
+    let bootstrap = endpoints(&args.bootstrap)?;
+    let topic: TopicName = args.topic.as_str().into();
+    let count = partitions(&bootstrap, &topic).await?;
+    let (client_id, defects) = ("seedlog".into(), Defects::NONE);
+    let setup = Arc::new(ConsumerSetup { client_id, bootstrap, config, defects });
+    let mut client = Client::run(move |now, out| Consumer::start(&setup, seed(), now, out));
+    let assigned = (0..).take(count).map(|partition| (topic.clone(), partition)).collect();
+    client.call(Op::Assign(assigned)).await;
+    let timeout = Duration::from_secs(args.idle_seconds.unwrap_or(3_600));
+    let mut left = args.count.unwrap_or(usize::MAX);
+    while left > 0 {
+        let poll = client.call(Op::Poll { max_records: left.min(500), timeout });
+        let outcome = tokio::select! {
+            outcome = poll => outcome,
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        };
+        let Outcome::Polled(records) = outcome else { return Err(format!("{outcome:?}")) };
+        if records.is_empty() && args.idle_seconds.is_some() {
+            break;
+        }
+        let mut out = std::io::stdout().lock();
+        for record in records.iter() {
+            let text = |bytes: &Option<Bytes>| match bytes {
+                Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                None => "null".to_owned(),
+            };
+            let (key, value) = (text(&record.key), text(&record.value));
+            let line = writeln!(out, "{}\t{}\t{key}\t{value}", record.partition, record.offset.0);
+            line.map_err(|error| error.to_string())?;
+        }
+        out.flush().map_err(|error| error.to_string())?;
+        left -= records.len();
+    }
+    Ok(())
+}
