@@ -78,7 +78,13 @@ impl Disk {
                 let batches = self.load(log, from, max_bytes);
                 return Ok(Some(Input::Loaded { log, from, batches }));
             }
-            other => return Err(other),
+            other @ (Effect::Connect { .. }
+            | Effect::Close { .. }
+            | Effect::Send { .. }
+            | Effect::Respond { .. }
+            | Effect::Return { .. }
+            | Effect::Note(_)
+            | Effect::Halt) => return Err(other),
         }
         Ok(None)
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use seedlog::ids::{ConnId, CorrelationId, Endpoint};
 use seedlog::machine::Input;
-use seedlog::message::produce::Acks;
 use seedlog::message::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -79,8 +78,8 @@ pub async fn serve(stream: TcpStream, node: Handle) {
                     Body::Answered(bytes) => {
                         pending.push_back((correlation, incoming.head, Some(bytes)));
                     }
-                    Body::Broker(request, answered) => {
-                        if answered {
+                    Body::Broker(request) => {
+                        if codec::is_answered(&request) {
                             pending.push_back((correlation, incoming.head, None));
                         }
                         let input = Input::Request { from: conn, correlation, request };
@@ -150,8 +149,7 @@ async fn carry(
             request = requests.recv() => {
                 let Some((correlation, request)) = request else { return Ok(()) };
                 let (bytes, version) = codec::encode_request(&versions, next, client_id, &request)?;
-                let one_way = matches!(&*request, Request::Produce(r) if r.acks == Acks::None);
-                if !one_way {
+                if codec::is_answered(&request) {
                     in_flight.insert(next, (correlation, request, version));
                 }
                 next = next.wrapping_add(1) & i32::MAX;

@@ -1,88 +1,49 @@
-//! Produce (0), versions 3 to 13: from 13 on topics go by id.
+//! Produce (0), versions 3 to 13: from 13 on topics go by id. InitProducerId (22), versions 0 to 4.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use kafka_protocol::messages as wire;
-use seedlog::error::ErrorCode;
-use seedlog::ids::{LeaderEpoch, NodeId, Offset};
 use seedlog::message::produce::{
-    Acks, ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition,
-};
-use seedlog::message::{Records, Request, Response};
-use seedlog::time::Timestamp;
-
-use super::{
-    Body, CodecError, Result, by_topic, in_order, millis_in, millis_out, string, topic_in,
-    topic_out,
+    Acks, InitProducerIdRequest, InitProducerIdResponse, ProducePartition, ProduceRequest,
+    ProduceResponse, ProducedPartition,
 };
 
-pub fn request_in(request: wire::ProduceRequest, version: i16) -> Result<Body> {
+use super::convert::{Wire, in_order, string, topics};
+use super::{CodecError, Result};
+
+topics!(asked_out, asked_in: ProducePartition =
+    wire::produce_request::TopicProduceData { name, partition_data, topic_id }
+    / wire::produce_request::PartitionProduceData { partition = index, records = records });
+
+topics!(answers_out, answers_in: ProducedPartition =
+wire::produce_response::TopicProduceResponse { name, partition_responses, topic_id }
+/ wire::produce_response::PartitionProduceResponse {
+    partition = index, error = error_code, base_offset = base_offset,
+    log_append_time = log_append_time_ms, log_start_offset = log_start_offset,
+    current_leader = current_leader,
+});
+
+pub fn request_in(request: wire::ProduceRequest, version: i16) -> Result<ProduceRequest> {
     let acks = match request.acks {
         0 => Acks::None,
         1 => Acks::Leader,
         -1 => Acks::All,
         other => return Err(CodecError::new(format!("acks={other}"))),
     };
-    let mut partitions = Vec::new();
-    for topic in request.topic_data {
-        let name = topic_in(&topic.name, topic.topic_id, version >= 13);
-        for partition in topic.partition_data {
-            partitions.push(ProducePartition {
-                topic: name.clone(),
-                partition: partition.index,
-                records: Records::Inline(partition.records.into_iter().collect()),
-            });
-        }
-    }
-    let request = ProduceRequest {
+    Ok(ProduceRequest {
         transactional_id: request.transactional_id.map(|id| id.0.as_str().into()),
         acks,
-        timeout: millis_in(request.timeout_ms),
-        partitions,
-    };
-    Ok(Body::Broker(Arc::new(Request::Produce(request)), acks != Acks::None))
+        timeout: Wire::back(request.timeout_ms),
+        partitions: asked_in(request.topic_data, version >= 13),
+    })
 }
 
-pub fn response_out(response: &ProduceResponse, version: i16) -> wire::ProduceResponse {
-    let topics = by_topic(&response.partitions, |partition| &partition.topic);
-    let topics = topics.into_iter().map(|(topic, partitions)| {
-        let (name, id) = topic_out(topic);
-        let partitions = partitions.into_iter().map(|partition| {
-            let mut out = wire::produce_response::PartitionProduceResponse::default()
-                .with_index(partition.partition)
-                .with_error_code(partition.error.code())
-                .with_base_offset(partition.base_offset.0)
-                .with_log_append_time_ms(partition.log_append_time.0)
-                .with_log_start_offset(partition.log_start_offset.0);
-            if let Some((node, epoch)) = partition.current_leader.filter(|_| version >= 10) {
-                out.current_leader.leader_id = node.0.into();
-                out.current_leader.leader_epoch = epoch.0;
-            }
-            out
-        });
-        wire::produce_response::TopicProduceResponse::default()
-            .with_name(name)
-            .with_topic_id(id)
-            .with_partition_responses(partitions.collect())
-    });
-    wire::ProduceResponse::default().with_responses(topics.collect())
+pub fn response_out(mut response: ProduceResponse, version: i16) -> wire::ProduceResponse {
+    if version < 10 {
+        response.partitions.iter_mut().for_each(|partition| partition.current_leader = None);
+    }
+    wire::ProduceResponse::default().with_responses(answers_out(&response.partitions))
 }
 
 pub fn request_out(request: &ProduceRequest) -> wire::ProduceRequest {
-    let topics = by_topic(&request.partitions, |partition| &partition.topic);
-    let topics = topics.into_iter().map(|(topic, partitions)| {
-        let (name, id) = topic_out(topic);
-        let partitions = partitions.into_iter().map(|partition| {
-            wire::produce_request::PartitionProduceData::default()
-                .with_index(partition.partition)
-                .with_records(Some(joined(partition.records.chunks())))
-        });
-        wire::produce_request::TopicProduceData::default()
-            .with_name(name)
-            .with_topic_id(id)
-            .with_partition_data(partitions.collect())
-    });
     let acks = match request.acks {
         Acks::None => 0,
         Acks::Leader => 1,
@@ -91,42 +52,50 @@ pub fn request_out(request: &ProduceRequest) -> wire::ProduceRequest {
     wire::ProduceRequest::default()
         .with_transactional_id(request.transactional_id.as_ref().map(|id| string(id).into()))
         .with_acks(acks)
-        .with_timeout_ms(millis_out(request.timeout))
-        .with_topic_data(topics.collect())
+        .with_timeout_ms(request.timeout.out())
+        .with_topic_data(asked_out(&request.partitions))
 }
 
 pub fn response_in(
     response: wire::ProduceResponse,
     request: &ProduceRequest,
     version: i16,
-) -> Response {
-    let mut answers = Vec::new();
-    for topic in response.responses {
-        let name = topic_in(&topic.name, topic.topic_id, version >= 13);
-        for partition in topic.partition_responses {
-            let leader = &partition.current_leader;
-            answers.push(ProducedPartition {
-                topic: name.clone(),
-                partition: partition.index,
-                error: ErrorCode::from_code(partition.error_code),
-                base_offset: Offset(partition.base_offset),
-                log_append_time: Timestamp(partition.log_append_time_ms),
-                log_start_offset: Offset(partition.log_start_offset),
-                current_leader: (leader.leader_id.0 >= 0)
-                    .then(|| (NodeId(leader.leader_id.0), LeaderEpoch(leader.leader_epoch))),
-            });
-        }
-    }
-    let asked = request.partitions.iter().map(|asked| (asked.topic.clone(), asked.partition));
-    let of = |answer: &ProducedPartition| (answer.topic.clone(), answer.partition);
-    Response::Produce(ProduceResponse { partitions: in_order(asked, &answers, of) })
+) -> ProduceResponse {
+    let answers = answers_in(response.responses, version >= 13);
+    let partitions = in_order(&request.partitions, &answers, |asked, answer| {
+        (&asked.topic, asked.partition) == (&answer.topic, answer.partition)
+    });
+    ProduceResponse { partitions }
 }
 
-/// One run of bytes; a copy only if there are several chunks.
-pub fn joined(chunks: &[Bytes]) -> Bytes {
-    match chunks {
-        [] => Bytes::new(),
-        [one] => one.clone(),
-        many => many.concat().into(),
+pub fn init_in(request: wire::InitProducerIdRequest) -> InitProducerIdRequest {
+    InitProducerIdRequest {
+        transactional_id: request.transactional_id.map(|id| id.0.as_str().into()),
+        transaction_timeout: Wire::back(request.transaction_timeout_ms),
+        producer_id: Wire::back(request.producer_id),
+        producer_epoch: Wire::back(request.producer_epoch),
+    }
+}
+
+pub fn init_out(response: &InitProducerIdResponse) -> wire::InitProducerIdResponse {
+    wire::InitProducerIdResponse::default()
+        .with_error_code(response.error.out())
+        .with_producer_id(response.producer_id.out())
+        .with_producer_epoch(response.producer_epoch.out())
+}
+
+pub fn init_ask(request: &InitProducerIdRequest) -> wire::InitProducerIdRequest {
+    wire::InitProducerIdRequest::default()
+        .with_transactional_id(request.transactional_id.as_ref().map(|id| string(id).into()))
+        .with_transaction_timeout_ms(request.transaction_timeout.out())
+        .with_producer_id(request.producer_id.out())
+        .with_producer_epoch(request.producer_epoch.out())
+}
+
+pub fn init_answer(response: &wire::InitProducerIdResponse) -> InitProducerIdResponse {
+    InitProducerIdResponse {
+        error: Wire::back(response.error_code),
+        producer_id: Wire::back(response.producer_id),
+        producer_epoch: Wire::back(response.producer_epoch),
     }
 }
