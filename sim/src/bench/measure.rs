@@ -46,6 +46,22 @@ impl Measure {
         }
     }
 
+    /// Adds a figure of this workload alone.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds how much time was simulated, and how much faster than real time that was.
+    #[must_use]
+    #[expect(clippy::float_arithmetic, reason = "rates are for people")]
+    pub(super) fn with_simulated(self, simulated: std::time::Duration) -> Self {
+        let simulated = simulated.as_secs_f64();
+        let speed = (simulated / self.wall_s).round();
+        self.with("simulated_s", rounded(simulated)).with("simulated_over_wall", speed)
+    }
+
     /// One line of JSON.
     #[must_use]
     pub fn json(&self) -> String {
@@ -64,6 +80,23 @@ impl fmt::Display for Measure {
         )?;
         self.more.iter().try_for_each(|(name, value)| write!(f, "  {name} {value}"))
     }
+}
+
+/// Processor time of an event in microseconds.
+#[expect(clippy::float_arithmetic, reason = "rates are for people")]
+pub(super) fn per_event_us(measure: &Measure) -> f64 {
+    rounded(measure.ns_per_event / 1e3)
+}
+
+#[expect(clippy::float_arithmetic, reason = "rates are for people")]
+pub(super) fn difference(after: f64, before: f64) -> f64 {
+    rounded(after - before)
+}
+
+/// To three places.
+#[expect(clippy::float_arithmetic, reason = "rates are for people")]
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
 }
 
 /// A count as a float; exact below 2^53.

@@ -1,5 +1,6 @@
 //! `sim bench`: what the simulator itself costs, one line a workload.
 
+mod failover;
 mod measure;
 mod toy;
 
@@ -34,7 +35,8 @@ const TOYS: [Toy; 8] = [
 
 /// The names of all workloads, in the order in which they run.
 pub fn workloads() -> impl Iterator<Item = &'static str> {
-    TOYS.iter().map(|toy| toy.name)
+    let real = [failover::WITH_CHECKERS, failover::WITHOUT, failover::FORK];
+    TOYS.iter().map(|toy| toy.name).chain(real)
 }
 
 /// Runs the workloads whose names contain one of `filters` (all of them if there is none), and
@@ -45,8 +47,12 @@ pub fn workloads() -> impl Iterator<Item = &'static str> {
 pub fn run(filters: &[String], json: bool, out: &mut impl Write) -> std::io::Result<()> {
     let wanted =
         |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(&**filter));
-    for toy in TOYS.iter().filter(|toy| wanted(toy.name)) {
-        let measure = run_toy(toy, EVENTS);
+    for name in workloads().filter(|name| wanted(name)) {
+        let measure = match TOYS.iter().find(|toy| toy.name == name) {
+            Some(toy) => run_toy(toy, EVENTS),
+            None if name == failover::FORK => failover::fork(),
+            None => failover::run(name == failover::WITH_CHECKERS),
+        };
         if json {
             writeln!(out, "{}", measure.json())?;
         } else {
