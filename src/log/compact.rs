@@ -1,8 +1,8 @@
 //! Compaction: of each key, only the newest record stays (`cleanup.policy=compact`).
 //!
-//! The log has no keys in memory, so the driver loads the sealed batches twice, chunk by chunk: first
-//! to learn the newest offset of each key, then to rewrite. Offsets never change, and a batch that is
-//! a producer's newest, or the last of the log, stays even without records.
+//! The log has no keys in memory, so the driver loads the sealed batches twice, chunk by chunk:
+//! first to learn the newest offset of each key, then to rewrite. Offsets never change, and a batch
+//! that is a producer's newest, or the last of the log, stays even without records.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -79,8 +79,8 @@ impl Log {
         }
     }
 
-    /// Asks for the next chunk, from the batch that begins it: an earlier compaction may have left a
-    /// gap where the last chunk ended.
+    /// Asks for the next chunk, from the batch that begins it: an earlier compaction may have left
+    /// a gap where the last chunk ended.
     fn load_next(&mut self, mut compaction: Compaction, out: &mut Effects) {
         let from = self.index.get(self.index.holding(compaction.next)).base;
         compaction.next = from;

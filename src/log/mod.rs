@@ -1,8 +1,8 @@
 //! A partition's log as an index of batches.
 //!
 //! The bytes stay with the driver: a log keeps one small entry a batch, and tells the driver by
-//! effects what to append, cut or rewrite. It knows its leader epochs, the state of its producers and
-//! its segments, and how to make all of that again from whatever bytes a crash left.
+//! effects what to append, cut or rewrite. It knows its leader epochs, the state of its producers
+//! and its segments, and how to make all of that again from whatever bytes a crash left.
 //!
 //! Cloning a log costs a few reference counts, however long it is.
 

@@ -1,9 +1,9 @@
 //! A list that is cheap to clone however long it is, and cheap to append to after a clone.
 //!
-//! Items lie in pages of [`PAGE`], pages in nodes of [`NODE`], each behind `Arc`; only the last page
-//! is ever written. So a clone is one reference count, and the first push after it copies at most
-//! one page (and, when a page fills up, one node and the short list of nodes). An `Arc<Vec>` would
-//! copy everything there.
+//! Items lie in pages of [`PAGE`], pages in nodes of [`NODE`], each behind `Arc`; only the last
+//! page is ever written. So a clone is one reference count, and the first push after it copies at
+//! most one page (and, when a page fills up, one node and the short list of nodes). An `Arc<Vec>`
+//! would copy everything there.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -230,7 +230,8 @@ impl Producers {
         }
     }
 
-    /// The first offset of a transaction that is open, or whose marker is not below `high_watermark`.
+    /// The first offset of a transaction that is open, or whose marker is not below
+    /// `high_watermark`.
     #[must_use]
     pub fn first_unstable(&self, high_watermark: Offset) -> Option<Offset> {
         let open = self.state.open.first_key_value().map(|(first, _)| *first);

@@ -89,8 +89,8 @@ impl Log {
         true
     }
 
-    /// The CRC does not cover where a batch begins. Where only the first one passed, lies beyond the
-    /// log's start and is not met by the next, it is the bad one: a log does not move.
+    /// The CRC does not cover where a batch begins. Where only the first one passed, lies beyond
+    /// the log's start and is not met by the next, it is the bad one: a log does not move.
     fn doubt_first(&mut self, start: Offset) {
         let only = self.index.end() == self.index.first() + 1;
         let moved = self.index.last().is_some_and(|batch| batch.base > start);
@@ -102,7 +102,8 @@ impl Log {
     }
 
     fn scan_batch(&self, bytes: &[u8]) -> Result<BatchHeader, BatchError> {
-        // Kafka's `analyzeAndValidateRecords`: the log ends before the first batch that is not whole.
+        // Kafka's `analyzeAndValidateRecords`: the log ends before the first batch that is not
+        // whole.
         let header = if self.config().defects.has(Defect::TornTailNoCrc) {
             BatchHeader::parse_torn(bytes)?
         } else {
@@ -119,12 +120,10 @@ impl Log {
     fn restore_epochs(&mut self, files: &Survived) {
         let file = files.file(FileKey::LeaderEpochs(self.id));
         let saved = file.and_then(|file| Epochs::decode(file));
-        // KAFKA-16541: the checkpoint may be older than the log.
-        if self.config().defects.has(Defect::CheckpointNotFsynced)
-            && let Some(saved) = &saved
-        {
+        // KAFKA-16541: the checkpoint may be lost, or older than the log.
+        if self.config().defects.has(Defect::CheckpointNotFsynced) {
             let epochs = &mut Arc::make_mut(&mut self.history).epochs;
-            epochs.clone_from(saved);
+            *epochs = saved.unwrap_or_default();
             epochs.truncate(self.end);
             return;
         }
@@ -162,11 +161,9 @@ impl Log {
     fn restore_producers(&mut self, files: &Survived) {
         let file = files.file(FileKey::Producers(self.id));
         let snapshot = file.and_then(|file| Producers::decode(file));
-        // KAFKA-9892: the snapshot may be older than the log.
-        if self.config().defects.has(Defect::CheckpointNotFsynced)
-            && let Some((_, saved)) = &snapshot
-        {
-            self.producers = saved.clone();
+        // KAFKA-9892: the snapshot may be lost, or older than the log.
+        if self.config().defects.has(Defect::CheckpointNotFsynced) {
+            self.producers = snapshot.map(|(_, saved)| saved).unwrap_or_default();
             return;
         }
         let first = self.index.iter().next().map_or(self.end, |batch| batch.base);

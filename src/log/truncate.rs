@@ -98,8 +98,8 @@ impl Log {
         sealed.trim(keep.max(sealed.first()));
     }
 
-    /// Removes everything and begins again at `to`: for a follower whose log ends before its leader's
-    /// begins.
+    /// Removes everything and begins again at `to`: for a follower whose log ends before its
+    /// leader's begins.
     pub fn reset(&mut self, to: Offset, out: &mut Effects) {
         let name = Arc::clone(&self.setup.name);
         let lost = self.lost;

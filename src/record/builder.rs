@@ -184,7 +184,8 @@ impl Builder {
     }
 }
 
-/// Writes `header` (its length and CRC apart, which follow from the bytes) over the blank beginning.
+/// Writes `header` (its length and CRC apart, which follow from the bytes) over the blank
+/// beginning.
 fn finish(mut bytes: Vec<u8>, header: &BatchHeader) -> Bytes {
     write_stamp(&mut bytes, header.base_offset, header.leader_epoch);
     let length = i32::try_from(bytes.len() - LENGTH_END).expect("a batch ends before 2 GiB");

@@ -181,8 +181,8 @@ impl BatchHeader {
         }
     }
 
-    /// Whether the producer's fields agree with each other: a numbered batch has an id, an epoch and
-    /// a sequence, a transactional one has an id.
+    /// Whether the producer's fields agree with each other: a numbered batch has an id, an epoch
+    /// and a sequence, a transactional one has an id.
     #[must_use]
     pub fn producer_fields_agree(&self) -> bool {
         let numbered = self.base_sequence >= 0 && self.producer_epoch.0 >= 0;

@@ -1,9 +1,9 @@
 //! RecordBatch v2, byte for byte as Kafka stores it.
 //!
-//! A batch is opaque bytes with a fixed header of 61 bytes. [`BatchHeader::parse`] reads the header,
-//! [`verify`] checks a whole batch, [`batches`] splits a chunk without copying, [`records`] opens an
-//! uncompressed batch, [`Builder`] makes one. Bytes off the wire or a disk may be garbage: nothing here
-//! panics on them.
+//! A batch is opaque bytes with a fixed header of 61 bytes. [`BatchHeader::parse`] reads the
+//! header, [`verify`] checks a whole batch, [`batches`] splits a chunk without copying, [`records`]
+//! opens an uncompressed batch, [`Builder`] makes one. Bytes off the wire or a disk may be garbage:
+//! nothing here panics on them.
 
 mod builder;
 mod chunk;

@@ -87,7 +87,8 @@ fn both(content: &Content, producer: Option<(i64, i16, i32)>, txn: bool) -> (Byt
         record.transactional = txn;
         let named = headers.iter().map(|(k, v)| (StrBytes::from_string(k.clone()), v.clone()));
         record.headers = named.collect();
-        // The other encoder breaks a batch where sequences do not count up, also without a producer.
+        // The other encoder breaks a batch where sequences do not count up, also without a
+        // producer.
         record.sequence = index - 1;
         if let Some((id, epoch, sequence)) = producer {
             (record.producer_id, record.producer_epoch) = (id, epoch);

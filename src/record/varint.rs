@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-/// Appends a zigzag varint: at most 10 bytes. A 32-bit value takes the same bytes as Kafka's `writeVarint`.
+/// Appends a zigzag varint: at most 10 bytes. A 32-bit value takes the same bytes as Kafka's
+/// `writeVarint`.
 pub fn write(out: &mut Vec<u8>, value: i64) {
     let mut rest = zigzag(value);
     while rest >= 0x80 {

@@ -72,11 +72,15 @@ fn a_checkpoint_that_is_trusted_blindly_is_wrong() {
         return;
     }
     let defects = Defects::NONE.with(Defect::CheckpointNotFsynced);
-    let (live, disk, _) = sample(defects);
+    let (live, mut disk, _) = sample(defects);
     let recovered = disk.recover(live.config().clone(), &mut Effects::new());
     assert_eq!(live.last_epoch(), LeaderEpoch(2));
     assert_eq!(recovered.last_epoch(), LeaderEpoch(1), "the file is from before epoch 2");
     assert_ne!(recovered.producers(), live.producers());
+    disk.files.clear();
+    let recovered = disk.recover(live.config().clone(), &mut Effects::new());
+    assert_eq!(recovered.last_epoch(), LeaderEpoch::NONE);
+    assert!(recovered.producers().is_empty());
 }
 
 /// Recovers with the last batch cut to `kept` bytes.
