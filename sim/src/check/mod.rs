@@ -17,12 +17,12 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use seedlog::event::Event;
-use seedlog::ids::{BrokerEpoch, LogId, NodeId, Offset, PartitionId, TopicName};
+use seedlog::ids::{BrokerEpoch, LogId, NodeId, Offset, PartitionId, TopicId, TopicName};
 use seedlog::machine::{Effect, LogName, Survived, SurvivedLog};
 use seedlog::metadata::{Image, MetadataRecord, PartitionImage};
 use seedlog::op::ConsumedRecord;
@@ -57,6 +57,9 @@ pub struct Checkers {
     quorum: Quorum,
     image: Image,
     partitions: IndexMap<PartitionId, Partition, FxBuildHasher>,
+    /// Names that topics had: one made again meets sessions that are older than it.
+    names: BTreeSet<TopicName>,
+    reborn: BTreeSet<TopicId>,
     nodes: BTreeMap<NodeId, Node>,
     ledger: Ledger,
 }
@@ -109,12 +112,14 @@ fn is_current(image: &Image, nodes: &BTreeMap<NodeId, Node>, node: NodeId) -> bo
     state.running && state.registered == Some(broker.epoch)
 }
 
-/// A leader from outside of ISR and ELR.
-fn elected_unclean(old: &PartitionImage, new: &PartitionImage) -> bool {
-    new.leader != NodeId::NONE
-        && new.leader != old.leader
-        && !old.isr.contains(&new.leader)
-        && !old.elr.contains(&new.leader)
+/// Whether a leader comes from outside of ISR and ELR where that is allowed: by the topic's config,
+/// or as the last known leader of a partition that has neither any more (KIP-966).
+fn elected_unclean(allowed: bool, old: &PartitionImage, new: &PartitionImage) -> bool {
+    let elected = new.leader != NodeId::NONE && new.leader != old.leader;
+    let candidate = old.isr.contains(&new.leader) || old.elr.contains(&new.leader);
+    let nobody = old.isr.is_empty() && old.elr.is_empty();
+    let last_known = nobody && *old.last_known_elr == [new.leader];
+    elected && !candidate && (allowed || last_known)
 }
 
 fn min_insync_replicas(image: &Image, id: PartitionId) -> usize {
@@ -133,6 +138,8 @@ impl Checkers {
             quorum,
             image: Image::default(),
             partitions: IndexMap::default(),
+            names: BTreeSet::new(),
+            reborn: BTreeSet::new(),
             nodes: BTreeMap::new(),
             ledger: Ledger::default(),
         }
@@ -327,10 +334,11 @@ impl Checkers {
     }
 
     fn committed(&mut self, id: PartitionId, fresh: &[GhostBatch]) {
-        let Checkers { settings, tally, partitions, ledger, .. } = self;
+        let Checkers { settings, tally, partitions, ledger, reborn, .. } = self;
         let Some(partition) = partitions.get_mut(&id) else { return };
+        let from_birth = !reborn.contains(&id.topic);
         for batch in fresh {
-            partition.sessions.committed(id, batch, settings.sequence_max, tally);
+            partition.sessions.committed(id, batch, settings.sequence_max, from_birth, tally);
             ledger.committed(id, batch, settings.promises, tally);
         }
     }
@@ -393,12 +401,17 @@ impl Checkers {
                     || format!("broker {node}: epoch fell from {old:?} to {epoch}"),
                 );
             }
+            MetadataRecord::Topic { name, id } => {
+                if !self.names.insert(name.clone()) {
+                    self.reborn.insert(*id);
+                }
+            }
             MetadataRecord::RemoveTopic { id } => {
+                self.reborn.remove(id);
                 self.partitions.retain(|partition, _| partition.topic != *id);
             }
             MetadataRecord::UnregisterBroker { .. }
             | MetadataRecord::BrokerChange { .. }
-            | MetadataRecord::Topic { .. }
             | MetadataRecord::Config { .. }
             | MetadataRecord::ProducerIds { .. }
             | MetadataRecord::NoOp => {}
@@ -407,12 +420,9 @@ impl Checkers {
 
     fn registration_changed(&mut self, id: PartitionId, old: Option<&PartitionImage>) {
         let elr_enabled = self.settings.elr_enabled;
-        let unclean = self.image.topic_config(id.topic).is_some_and(|c| c.unclean_leader_election)
-            && self
-                .image
-                .partition(id)
-                .zip(old)
-                .is_some_and(|(new, old)| elected_unclean(old, new));
+        let allowed = self.image.topic_config(id.topic).is_some_and(|c| c.unclean_leader_election);
+        let both = self.image.partition(id).zip(old);
+        let unclean = both.is_some_and(|(new, old)| elected_unclean(allowed, old, new));
         let brokers = &self.image.brokers;
         let fenced_now: Vec<NodeId> =
             brokers.iter().filter(|(_, broker)| broker.fenced).map(|(node, _)| *node).collect();

@@ -22,12 +22,15 @@ struct Session {
 }
 
 impl Sessions {
-    /// A batch was committed. `sequence_max` is where sequences wrap to 0.
+    /// A batch was committed. `sequence_max` is where sequences wrap to 0; `from_birth`: no session
+    /// is older than the partition (else a first sequence may be any, as a broker without state for
+    /// a producer accepts any).
     pub fn committed(
         &mut self,
         id: PartitionId,
         batch: &GhostBatch,
         sequence_max: i32,
+        from_birth: bool,
         tally: &mut Tally,
     ) {
         let Ok(header) = BatchHeader::parse(&batch.bytes) else { return };
@@ -54,7 +57,8 @@ impl Sessions {
                 tally.expect(Check::NoDuplicate, ahead == 0 || ahead < ring / 2, what);
                 tally.expect(Check::SequenceContiguity, ahead == 0 || ahead >= ring / 2, what);
             }
-            Some(_) | None => tally.expect(Check::SequenceContiguity, first == 0, what),
+            Some(_) => tally.expect(Check::SequenceContiguity, first == 0, what),
+            None => tally.expect(Check::SequenceContiguity, first == 0 || !from_birth, what),
         }
         let ring = i64::from(sequence_max) + 1;
         let next = (i64::from(first) + i64::from(header.record_count)).rem_euclid(ring);
