@@ -336,6 +336,9 @@ impl Checkers {
     fn committed(&mut self, id: PartitionId, fresh: &[GhostBatch]) {
         let Checkers { settings, tally, partitions, ledger, reborn, .. } = self;
         let Some(partition) = partitions.get_mut(&id) else { return };
+        if partition.excused {
+            return;
+        }
         let from_birth = !reborn.contains(&id.topic);
         for batch in fresh {
             partition.sessions.committed(id, batch, settings.sequence_max, from_birth, tally);
