@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
+use seedlog::ids::ProducerId;
 use seedlog::machine::{Effect, Input};
+use seedlog::record::BatchHeader;
 
 use crate::cluster::Process;
 use crate::world::{Lifecycle, ProcessId, World};
@@ -100,7 +103,7 @@ fn shorten(text: String) -> String {
         let (before, bytes) = rest.split_at(at);
         short.push_str(before);
         let end = closing_quote(&bytes[2..]);
-        let _ = write!(short, "<{end} chars>");
+        short.push_str(&told(&bytes[2..2 + end]));
         rest = bytes.get(2 + end + 1..).unwrap_or("");
     }
     short.push_str(rest);
@@ -110,6 +113,51 @@ fn shorten(text: String) -> String {
         short.push('…');
     }
     short
+}
+
+/// Bytes, from their escaped form: a batch by its header, others by their length.
+fn told(escaped: &str) -> String {
+    let bytes = unescape(escaped);
+    match BatchHeader::parse(&bytes) {
+        Ok(header) => {
+            let BatchHeader { base_offset, leader_epoch, .. } = header;
+            let last = header.last_offset();
+            let mut told = format!("<batch {base_offset}..{last} epoch {leader_epoch}");
+            if header.producer_id != ProducerId::NONE {
+                let BatchHeader { producer_id, producer_epoch, base_sequence, .. } = header;
+                let _ = write!(told, " producer {producer_id}/{producer_epoch} #{base_sequence}");
+            }
+            told.push('>');
+            told
+        }
+        Err(_) => format!("<{} bytes>", bytes.len()),
+    }
+}
+
+/// The bytes that `Bytes` printed with escapes.
+fn unescape(text: &str) -> Bytes {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        match rest.next() {
+            Some(b'x') => {
+                let digits = [rest.next().unwrap_or(b'0'), rest.next().unwrap_or(b'0')];
+                let hex = std::str::from_utf8(&digits).unwrap_or("0");
+                bytes.push(u8::from_str_radix(hex, 16).unwrap_or(0));
+            }
+            Some(b'n') => bytes.push(b'\n'),
+            Some(b'r') => bytes.push(b'\r'),
+            Some(b't') => bytes.push(b'\t'),
+            Some(b'0') => bytes.push(0),
+            Some(other) => bytes.push(other),
+            None => {}
+        }
+    }
+    bytes.into()
 }
 
 /// Where an escaped string ends.
@@ -131,7 +179,7 @@ mod tests {
 
     #[test]
     fn bytes_are_summed_up_and_long_lines_cut() {
-        assert_eq!(shorten("Append(b\"\\0\\\"x\", 3)".into()), "Append(<5 chars>, 3)");
+        assert_eq!(shorten("Append(b\"\\0\\\"x\", 3)".into()), "Append(<3 bytes>, 3)");
         assert!(shorten("é".repeat(900)).ends_with('…'));
     }
 }
