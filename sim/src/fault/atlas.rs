@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use seedlog::ids::{BrokerEpoch, NodeId};
-use seedlog::metadata::Image;
+use seedlog::metadata::{Image, PartitionImage};
 
+use crate::cluster::Process;
 use crate::run::Run;
 use crate::scenario::script::Role;
 use crate::world::ProcessId;
 
-/// Servers whose disks have lost something that the cluster does not know yet.
+/// Servers whose disks have lost something that they have not got back from others.
 #[derive(Clone, Debug, Default)]
 pub struct Lossy {
     /// The registration that was in force when it happened. A later one has told the controller.
@@ -27,10 +28,12 @@ impl Lossy {
         self.since.insert(node, epoch);
     }
 
-    /// Whether what this broker holds cannot be relied on.
-    fn is(&self, node: NodeId, image: &Image) -> bool {
+    /// Whether what this broker holds of a partition cannot be relied on: it has lost something, and
+    /// has not been admitted to the ISR since.
+    fn is(&self, node: NodeId, partition: &PartitionImage, image: &Image) -> bool {
         let Some(epoch) = self.since.get(&node) else { return false };
         image.brokers.get(&node).is_none_or(|broker| broker.epoch <= *epoch)
+            || !partition.isr.contains(&node)
     }
 }
 
@@ -68,6 +71,22 @@ impl Run {
 
     /// Whether this disk may lose what it holds: everywhere another candidate stands behind it.
     pub(super) fn may_lose(&self, process: ProcessId) -> bool {
+        self.may_go(process, |_, others| others)
+    }
+
+    /// Whether this process may die, although its disk keeps everything. A new incarnation counts as
+    /// unclean and leaves ISR and ELR (KIP-966), so the controller may come to elect whom it knows
+    /// as the last leader: that must not be one whose disk has lost something.
+    pub(super) fn may_die(&self, process: ProcessId) -> bool {
+        self.may_go(process, |partition, others| {
+            let lossy = |node: &NodeId| self.lossy.is(*node, partition, &self.image);
+            others || !partition.replicas.iter().any(lossy)
+        })
+    }
+
+    /// Whether `allows` says so for each partition of this broker, told whether another candidate is
+    /// up, known to the controller, and whole.
+    fn may_go(&self, process: ProcessId, allows: impl Fn(&PartitionImage, bool) -> bool) -> bool {
         if !self.scenario.atlas.on {
             return true;
         }
@@ -76,11 +95,22 @@ impl Run {
             if !partition.replicas.contains(&node) {
                 return true;
             }
-            let candidates = partition.isr.iter().chain(partition.elr.iter());
-            candidates
-                .into_iter()
-                .any(|other| *other != node && !self.lossy.is(*other, &self.image))
+            let mut candidates = partition.isr.iter().chain(partition.elr.iter());
+            let others = candidates.any(|other| {
+                *other != node
+                    && !self.lossy.is(*other, partition, &self.image)
+                    && self.is_known(*other)
+            });
+            allows(partition, others)
         })
+    }
+
+    /// Whether a broker runs in the incarnation that the controller has registered.
+    fn is_known(&self, node: NodeId) -> bool {
+        let running = self.cluster.of_node(node).and_then(|process| self.world.node(process));
+        let epoch = running.and_then(Process::broker).map(seedlog::broker::Broker::epoch);
+        let registered = self.image.brokers.get(&node).map(|broker| broker.epoch);
+        registered.is_some() && epoch == registered
     }
 
     /// Notes that a disk has lost something.

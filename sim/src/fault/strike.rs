@@ -194,7 +194,10 @@ impl Run {
             self.victim(self.sources[index].fault.target, rng)?
         };
         let loses = matches!(kind, FaultKind::Power | FaultKind::Wipe);
-        if !self.may_be_away(process) || (loses && !self.may_lose(process)) {
+        if !self.may_be_away(process)
+            || (loses && !self.may_lose(process))
+            || (begin != ProcessAct::Pause && !self.may_die(process))
+        {
             return None;
         }
         let group = self.one(process);
