@@ -197,7 +197,7 @@ impl Run {
         while !self.watch.changes.is_empty() || !self.watch.returned.is_empty() {
             for (process, change) in std::mem::take(&mut self.watch.changes) {
                 self.workload.lifecycle(&mut self.world, &self.cluster, process, change);
-                if change == Lifecycle::Halted && self.raging && self.script.is_empty() {
+                if change == Lifecycle::Halted && self.script.is_empty() {
                     let at = self.world.now() + SUPERVISOR;
                     self.world.control(at, Token::Supervise(process).encode());
                 }
@@ -236,7 +236,9 @@ impl Run {
 
     /// A process that stopped itself is started again, as an init system would.
     fn supervise(&mut self, process: ProcessId) {
-        if self.raging && !self.world.is_up(process) && !self.is_held_down(process) {
+        let wanted =
+            if self.raging { !self.is_held_down(process) } else { self.core.contains(&process) };
+        if wanted && !self.world.is_up(process) {
             self.world.start(process, &mut self.watch);
         }
     }
