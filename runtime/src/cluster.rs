@@ -173,6 +173,7 @@ impl Cluster {
             }
         };
         listener.abort();
+        let _ = listener.await;
         let endpoint = self.endpoint(number);
         self.nodes.lock().expect("no panic").remove(&endpoint);
         self.brokers[number - 1] = Slot::Down(disk.unwrap_or_default());
