@@ -49,6 +49,8 @@ impl Sessions {
         if let Some(session) = known {
             tally.expect(Check::ProducerEpochMonotone, epoch >= session.epoch, what);
         }
+        // KAFKA-7692: after the last number comes 0.
+        tally.expect(Check::SequenceContiguity, first <= sequence_max, what);
         match known {
             Some(session) if session.epoch == epoch => {
                 // Half the ring back is a repetition, half the ring ahead is a gap.

@@ -534,6 +534,9 @@ fn p1_sequences_wrap_at_their_maximum() {
         t.mark(B1, 0, base + 1, true);
     }
     t.expect_nothing();
+    t.append(&[B1, B2, B3], 4, &batch_of(4, 0, 0, 4, &records(5, 1)));
+    t.mark(B1, 0, 5, true);
+    assert_eq!(t.codes(), ["P1"], "a number that is the right one, but for the wrap");
 }
 
 #[test]
