@@ -324,7 +324,8 @@ fn check_settings(scenario: &Scenario, cluster: &Cluster) -> CheckSettings {
         voters: voters.collect(),
         promises: Promises {
             no_duplicates: idempotent,
-            ordered: idempotent || scenario.producer.max_in_flight == 1,
+            // Without idempotence the client has one request in flight (KAFKA-3197).
+            ordered: true,
             durable: acks_all,
         },
         sequence_max: scenario.broker.sequence_max,
