@@ -24,7 +24,7 @@ use rustc_hash::FxBuildHasher;
 use seedlog::event::Event;
 use seedlog::ids::{BrokerEpoch, LogId, NodeId, Offset, PartitionId, TopicId, TopicName};
 use seedlog::machine::{Effect, LogName, Survived, SurvivedLog};
-use seedlog::metadata::{Image, MetadataRecord, PartitionImage};
+use seedlog::metadata::{BrokerImage, Image, MetadataRecord, PartitionImage};
 use seedlog::op::ConsumedRecord;
 use seedlog::record;
 use seedlog::time::Instant;
@@ -396,13 +396,14 @@ impl Checkers {
                 let old = self.image.partition(*id).map(|partition| (**partition).clone());
                 touched.entry(*id).or_insert(old);
             }
-            MetadataRecord::RegisterBroker { node, epoch, .. } => {
-                let old = self.image.brokers.get(node).map(|broker| broker.epoch);
-                self.tally.expect(
-                    Check::EpochsMonotone,
-                    old.is_none_or(|old| old <= *epoch),
-                    || format!("broker {node}: epoch fell from {old:?} to {epoch}"),
-                );
+            MetadataRecord::RegisterBroker { node, epoch, incarnation, .. } => {
+                let old = self.image.brokers.get(node);
+                // KIP-631: a registration that comes again keeps its epoch, and is no record.
+                let next =
+                    |old: &BrokerImage| old.epoch <= *epoch && old.incarnation != *incarnation;
+                self.tally.expect(Check::EpochsMonotone, old.is_none_or(next), || {
+                    format!("broker {node}: incarnation {incarnation} gets {epoch} after {old:?}")
+                });
             }
             MetadataRecord::Topic { name, id } => {
                 if !self.names.insert(name.clone()) {

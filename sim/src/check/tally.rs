@@ -54,7 +54,7 @@ checks! {
     MetadataSane = "R7" "MetadataSane" "a partition's registration makes sense: ISR within replicas, leader in ISR, ELR apart from ISR",
     Bounds = "R8" "Bounds" "log start <= high watermark <= log end",
     OneLeaderPerEpoch = "R9" "OneLeaderPerEpoch" "at most one broker leads a partition in a leader epoch",
-    EpochsMonotone = "R10" "EpochsMonotone" "no epoch ever falls in durable state",
+    EpochsMonotone = "R10" "EpochsMonotone" "no epoch ever falls in durable state, and an incarnation of a broker has one",
     AckedDurable = "R11" "AckedDurable" "a record acknowledged with acks=all is committed, and some replica still holds it",
     ElectionSafety = "K1" "ElectionSafety" "at most one controller leads a quorum epoch",
     QuorumLeaderCompleteness = "K2" "QuorumLeaderCompleteness" "a new quorum leader holds every committed metadata record",

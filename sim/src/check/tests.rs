@@ -379,6 +379,23 @@ fn r10_a_partition_epoch_that_falls() {
 }
 
 #[test]
+fn r10_one_incarnation_registered_twice() {
+    let again = |epoch: Offset| MetadataRecord::RegisterBroker {
+        node: B1,
+        epoch: BrokerEpoch(epoch.0),
+        incarnation: Uuid([1; 4]),
+        directory: Uuid::ZERO,
+        endpoint: Endpoint { host: "b".into(), port: 1 },
+        rack: None,
+    };
+    let mut t = Script::new();
+    t.commit_metadata(&[again(t.metadata_end)]);
+    t.expect_nothing();
+    t.commit_metadata(&[again(t.metadata_end)]);
+    t.expect("R10");
+}
+
+#[test]
 fn r11_an_acknowledged_record_that_is_not_committed() {
     let mut t = Script::new();
     t.append(&[B1], 0, &batch(0, 0, &records(1, 1)));
