@@ -139,6 +139,11 @@ impl GhostLog {
         self.batches.range(start..)
     }
 
+    /// All batches, the last one first.
+    pub fn latest(&self) -> impl Iterator<Item = &GhostBatch> {
+        self.batches.iter().rev()
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.batches.is_empty()

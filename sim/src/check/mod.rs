@@ -13,6 +13,7 @@ mod partition;
 mod payload;
 mod producer;
 mod quorum;
+mod retry;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use rustc_hash::FxBuildHasher;
 use seedlog::event::Event;
 use seedlog::ids::{BrokerEpoch, LogId, NodeId, Offset, PartitionId, TopicId, TopicName};
 use seedlog::machine::{Effect, LogName, Survived, SurvivedLog};
+use seedlog::message::Response;
 use seedlog::metadata::{BrokerImage, Image, MetadataRecord, PartitionImage};
 use seedlog::op::ConsumedRecord;
 use seedlog::record;
@@ -62,6 +64,7 @@ pub struct Checkers {
     reborn: BTreeSet<TopicId>,
     nodes: BTreeMap<NodeId, Node>,
     ledger: Ledger,
+    asked: Option<retry::Asked>,
 }
 
 /// What the oracle knows of one server.
@@ -142,6 +145,7 @@ impl Checkers {
             reborn: BTreeSet::new(),
             nodes: BTreeMap::new(),
             ledger: Ledger::default(),
+            asked: None,
         }
     }
 
@@ -258,10 +262,14 @@ impl Checkers {
             },
             Effect::Remove { log } => self.removed(node, *log),
             Effect::Note(event) => self.noted(node, event),
+            Effect::Respond { to, correlation, response } => {
+                if let Response::Produce(response) = &**response {
+                    self.produce_answered(node, *to, *correlation, response);
+                }
+            }
             Effect::Connect { .. }
             | Effect::Close { .. }
             | Effect::Send { .. }
-            | Effect::Respond { .. }
             | Effect::Flush { .. }
             | Effect::Rewrite { .. }
             | Effect::Save { .. }

@@ -70,6 +70,7 @@ checks! {
     ProducerOrder = "P3" "ProducerOrder" "the log holds one session's records in the order in which they were sent",
     AckTruth = "P4" "AckTruth" "an acknowledged offset holds exactly the acknowledged record",
     ProducerEpochMonotone = "P5" "ProducerEpochMonotone" "a producer's epochs never fall along a partition",
+    RetryRecognised = "P6" "RetryRecognised" "a batch that is among its producer's last five in a leader's log is not refused as out of order",
     InconsistentOffsets = "J1" "inconsistent-offsets" "all who read an offset read the same record",
     Duplicate = "J2" "duplicate" "a record is at one offset only",
     AbortedRead = "J3" "G1a" "a record whose send failed for sure is never read",

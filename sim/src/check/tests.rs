@@ -4,11 +4,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use seedlog::error::ErrorCode;
 use seedlog::event::{IsrView, RaftRole};
+use seedlog::ids::{ConnId, CorrelationId, TopicRef};
 use seedlog::ids::{
     Endpoint, LeaderEpoch, LogPoint, PartitionEpoch, ProducerEpoch, ProducerId, QuorumEpoch, Uuid,
 };
 use seedlog::message::partition::LeaderRecovery;
+use seedlog::message::produce::{
+    Acks, ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition,
+};
+use seedlog::message::{Records, Request};
 use seedlog::metadata::record::PartitionChange;
 use seedlog::record::Builder;
 use seedlog::time::Timestamp;
@@ -580,6 +586,45 @@ fn p5_a_producer_epoch_that_falls() {
     let t =
         committed(&[batch_of(0, 0, 1, 0, &records(1, 1)), batch_of(1, 0, 0, 0, &records(2, 1))]);
     t.expect("P5");
+}
+
+/// What is found when b1 refuses a batch as out of order, with `held` in its log.
+fn refused(held: &[Bytes], sent: Bytes) -> Vec<&'static str> {
+    let mut t = Script::new();
+    for (base, batch) in (0..).zip(held) {
+        t.append(&[B1], base, batch);
+    }
+    let topic = TopicRef::Id(TOPIC);
+    let records = Records::Inline(vec![sent]);
+    let request = Request::Produce(ProduceRequest {
+        transactional_id: None,
+        acks: Acks::All,
+        timeout: seedlog::time::Duration::from_secs(1),
+        partitions: vec![ProducePartition { topic: topic.clone(), partition: 0, records }],
+    });
+    let (to, correlation) = (ConnId(1), CorrelationId(7));
+    t.checkers.requested(B1, to, correlation, &Arc::new(request));
+    let answer = ProducedPartition {
+        topic,
+        partition: 0,
+        error: ErrorCode::OutOfOrderSequenceNumber,
+        base_offset: Offset::NONE,
+        log_append_time: Timestamp::NONE,
+        log_start_offset: Offset::ZERO,
+        current_leader: None,
+    };
+    let response = Arc::new(Response::Produce(ProduceResponse { partitions: vec![answer] }));
+    t.effect(B1, Effect::Respond { to, correlation, response });
+    t.codes()
+}
+
+#[test]
+fn p6_a_retry_of_what_is_there_is_refused() {
+    let one = |base: i64| batch(base, 0, &records(1 + base.unsigned_abs(), 1));
+    let held: Vec<Bytes> = (0..6).map(one).collect();
+    assert_eq!(refused(&held, one(1)), ["P6"]);
+    assert_eq!(refused(&held, one(0)), Vec::<&str>::new(), "the sixth last may be forgotten");
+    assert_eq!(refused(&held, one(7)), Vec::<&str>::new(), "a gap");
 }
 
 #[test]

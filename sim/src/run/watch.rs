@@ -80,6 +80,9 @@ impl Observer<Process> for Watch {
         if let (Some(node), Input::Flushed { log, upto }) = (node, input) {
             checkers.flushed(node, *log, upto.offset);
         }
+        if let (Some(node), Input::Request { from, correlation, request }) = (node, input) {
+            checkers.requested(node, *from, *correlation, request);
+        }
     }
 
     fn effects(&mut self, world: &World<Process>, process: ProcessId, effects: &[Effect]) {
