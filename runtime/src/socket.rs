@@ -94,7 +94,7 @@ pub async fn serve(stream: TcpStream, node: Handle) {
                 let Some(slot) = pending.iter_mut().find(|slot| slot.0 == correlation) else {
                     continue;
                 };
-                match codec::encode_response(slot.1, &response) {
+                match codec::encode_response(slot.1, response) {
                     Ok(bytes) => slot.2 = Some(bytes),
                     Err(error) => {
                         eprintln!("seedlog: an answer: {error}: connection closed");

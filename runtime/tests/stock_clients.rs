@@ -47,7 +47,7 @@ fn cluster() -> (Talker, String) {
     // Three ports in a row, below those that the system gives to clients: a client that dials a
     // stopped broker must not end up on its port.
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let first = u16::try_from(std::process::id() % 1_000).unwrap() * 10;
+    let first = u16::try_from(std::process::id() % 1_000).expect("below a thousand") * 10;
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
     let port = (0..100)
         .map(|step| 20_000 + (first + turn * 10 + step * 100) % 10_000)
@@ -99,7 +99,7 @@ fn run(program: &str, args: &[&str], input: &str) -> String {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut process = command.spawn().expect("it starts");
-    process.stdin.take().unwrap().write_all(input.as_bytes()).expect("it reads its input");
+    process.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads its input");
     let output = process.wait_with_output().expect("it ends");
     assert!(output.status.success(), "{program} {args:?}");
     String::from_utf8(output.stdout).expect("text")

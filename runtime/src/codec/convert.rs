@@ -1,4 +1,6 @@
-//! The core's types and the wire's, both ways.
+//! The core's values and the wire's, both ways.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_protocol::messages as wire;
@@ -8,8 +10,9 @@ use seedlog::ids::{
     LeaderEpoch, LogPoint, NodeId, Offset, ProducerEpoch, ProducerId, TopicRef, Uuid,
 };
 use seedlog::message::Records;
-use seedlog::message::fetch::{AbortedTransaction, Isolation};
+use seedlog::message::fetch::Isolation;
 use seedlog::message::offsets::OffsetSpec;
+use seedlog::message::produce::Acks;
 use seedlog::time::{Duration, Timestamp};
 
 /// A value of the core and its form on the wire.
@@ -33,15 +36,28 @@ macro_rules! wire {
 }
 
 wire! {
+    bool = bool: |own| *own, |truth| truth;
     i16 = i16: |own| *own, |number| number;
     i32 = i32: |own| *own, |number| number;
     u32 = i32: |own| i32::try_from(*own).unwrap_or(i32::MAX), |n| u32::try_from(n).unwrap_or(0);
+    u16 = i32: |own| i32::from(*own), |number| u16::try_from(number).unwrap_or(0);
+    Arc<str> = StrBytes: |own| string(own), |text| text.as_str().into();
+    Arc<str> = Option<StrBytes>: |own| Some(string(own)),
+        |text| text.map_or("".into(), |text| text.as_str().into());
+    String = StrBytes: |own| string(own), |text| text.as_str().to_owned();
+    Arc<str> = wire::TopicName: |own| string(own).into(), |name| name.0.as_str().into();
+    Arc<str> = wire::TransactionalId: |own| string(own).into(), |id| id.0.as_str().into();
     Offset = i64: |own| own.0, |number| Offset(number);
     Timestamp = i64: |own| own.0, |number| Timestamp(number);
     LeaderEpoch = i32: |own| own.0, |number| LeaderEpoch(number);
     ProducerEpoch = i16: |own| own.0, |number| ProducerEpoch(number);
     ProducerId = wire::ProducerId: |own| own.0.into(), |id| ProducerId(id.0);
     NodeId = wire::BrokerId: |own| own.0.into(), |id| NodeId(id.0);
+    // Replicas that ask name themselves; a client is nobody.
+    Option<NodeId> = wire::BrokerId: |own| own.unwrap_or(NodeId::NONE).out(),
+        |id| (id.0 >= 0).then_some(NodeId(id.0));
+    Arc<[NodeId]> = Vec<wire::BrokerId>: |own| own.iter().map(Wire::out).collect(),
+        |nodes| nodes.into_iter().map(Wire::back).collect();
     ErrorCode = i16: |own| own.code(), |code| ErrorCode::from_code(code);
     Duration = i32: |own| i32::try_from(own.as_millis()).unwrap_or(i32::MAX),
         |millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
@@ -53,6 +69,15 @@ wire! {
         |bytes| Records::Inline(bytes.into_iter().collect());
     // Only replicas are told where their logs part.
     Option<LogPoint> = wire::fetch_response::EpochEndOffset: |_own| Default::default(), |_end| None;
+    Acks = i16: |own| match own {
+        Acks::None => 0,
+        Acks::Leader => 1,
+        Acks::All => -1,
+    }, |number| match number {
+        0 => Acks::None,
+        1 => Acks::Leader,
+        _ => Acks::All,
+    };
     OffsetSpec = i64: |own| match own {
         OffsetSpec::Latest => -1,
         OffsetSpec::Earliest => -2,
@@ -64,17 +89,25 @@ wire! {
         -3 => OffsetSpec::MaxTimestamp,
         time => OffsetSpec::At(Timestamp(time)),
     };
-    AbortedTransaction = wire::fetch_response::AbortedTransaction: |own| {
-        let out = wire::fetch_response::AbortedTransaction::default();
-        out.with_producer_id(own.producer_id.out()).with_first_offset(own.first_offset.out())
-    }, |aborted| AbortedTransaction {
-        producer_id: Wire::back(aborted.producer_id),
-        first_offset: Wire::back(aborted.first_offset),
-    };
-    Vec<AbortedTransaction> = Option<Vec<wire::fetch_response::AbortedTransaction>>:
-        |own| Some(own.iter().map(Wire::out).collect()),
-        |all| all.into_iter().flatten().map(Wire::back).collect();
 }
+
+/// Null on the wire is none, or an empty list.
+macro_rules! optional {
+    ($($core:ty = $wire:ty),*) => {$(
+        impl Wire<Option<$wire>> for Option<$core> {
+            fn out(&self) -> Option<$wire> {
+                self.as_ref().map(Wire::out)
+            }
+            fn back(wire: Option<$wire>) -> Self {
+                wire.map(Wire::back)
+            }
+        }
+    )*};
+}
+optional!(
+    Arc<str> = StrBytes, String = StrBytes, Arc<str> = wire::TopicName,
+    Arc<str> = wire::TransactionalId
+);
 
 /// Two types of the same form, one for each API that names a leader (KIP-951).
 macro_rules! leader {
@@ -96,22 +129,90 @@ macro_rules! leader {
 }
 leader!(wire::produce_response::LeaderIdAndEpoch, wire::fetch_response::LeaderIdAndEpoch);
 
-/// One run of bytes; a copy only if there are several chunks.
-fn joined(chunks: &[Bytes]) -> Bytes {
-    match chunks {
-        [] => Bytes::new(),
-        [one] => one.clone(),
-        many => many.concat().into(),
+/// A struct whose fields correspond one to one; then fields of the wire and of the core that the other
+/// side lacks.
+macro_rules! fields {
+    ($core:ident = $wire:path { $($own:ident = $theirs:ident),* $(,)? }
+        $(wire { $($only:ident: $value:expr),* })? $(core { $($extra:ident: $none:expr),* })?
+    ) => {
+        impl $crate::codec::convert::Wire<$wire> for $core {
+            fn out(&self) -> $wire {
+                let mut out = <$wire>::default();
+                $(out.$theirs = $crate::codec::convert::Wire::out(&self.$own);)*
+                $($(out.$only = $value;)*)?
+                out
+            }
+            fn back(wire: $wire) -> Self {
+                $core {
+                    $($own: $crate::codec::convert::Wire::back(wire.$theirs),)*
+                    $($($extra: $none,)*)?
+                }
+            }
+        }
+    };
+}
+pub(super) use fields;
+
+/// A list whose items correspond one to one.
+macro_rules! list {
+    ($($core:ty = $wire:ty),* $(,)?) => {$(
+        impl $crate::codec::convert::Wire<Vec<$wire>> for Vec<$core> {
+            fn out(&self) -> Vec<$wire> {
+                self.iter().map($crate::codec::convert::Wire::out).collect()
+            }
+            fn back(wire: Vec<$wire>) -> Self {
+                wire.into_iter().map($crate::codec::convert::Wire::back).collect()
+            }
+        }
+    )*};
+}
+pub(super) use list;
+
+/// Partitions: the core lists them flat, the wire groups them by topic.
+macro_rules! topics {
+    ($core:ident = $topic:path { $name:ident, $parts:ident $(, $id:ident)? } / $part:path {
+        $($own:ident = $wire:ident),* $(,)?
+    }) => {
+        impl $crate::codec::convert::Wire<Vec<$topic>> for Vec<$core> {
+            fn out(&self) -> Vec<$topic> {
+                let mut groups: Vec<(&TopicRef, $topic)> = Vec::new();
+                for item in self {
+                    let known = groups.iter().position(|(topic, _)| *topic == &item.topic);
+                    let index = known.unwrap_or_else(|| {
+                        let mut group = <$topic>::default();
+                        group.$name = $crate::codec::convert::name_of(&item.topic);
+                        $(group.$id = $crate::codec::convert::id_of(&item.topic);)?
+                        groups.push((&item.topic, group));
+                        groups.len() - 1
+                    });
+                    let mut part = <$part>::default();
+                    $(part.$wire = $crate::codec::convert::Wire::out(&item.$own);)*
+                    groups[index].1.$parts.push(part);
+                }
+                groups.into_iter().map(|(_, group)| group).collect()
+            }
+            fn back(topics: Vec<$topic>) -> Self {
+                let mut items = Vec::new();
+                for topic in topics {
+                    let name = $crate::codec::convert::topic_of(&topic.$name, &[$(topic.$id)?]);
+                    items.extend(topic.$parts.into_iter().map(|part| $core {
+                        topic: name.clone(),
+                        $($own: $crate::codec::convert::Wire::back(part.$wire),)*
+                    }));
+                }
+                items
+            }
+        }
+    };
+}
+pub(super) use topics;
+
+/// Older versions name a topic, the newest give its id.
+pub fn topic_of(name: &wire::TopicName, id: &[uuid::Uuid]) -> TopicRef {
+    match id {
+        [id] if !id.is_nil() => TopicRef::Id(Wire::back(*id)),
+        _ => TopicRef::Name(name.0.as_str().into()),
     }
-}
-
-pub fn string(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
-
-/// How a request of the newer versions (`by_id`) or the older ones names its topic.
-pub fn topic_in(name: &wire::TopicName, id: uuid::Uuid, by_id: bool) -> TopicRef {
-    if by_id { TopicRef::Id(Wire::back(id)) } else { TopicRef::Name(name.0.as_str().into()) }
 }
 
 pub fn name_of(topic: &TopicRef) -> wire::TopicName {
@@ -128,63 +229,15 @@ pub fn id_of(topic: &TopicRef) -> uuid::Uuid {
     }
 }
 
-/// Puts items of one topic together, topics and items in the order in which they come.
-pub fn by_topic<T>(items: &[T], topic: impl Fn(&T) -> &TopicRef) -> Vec<(&TopicRef, Vec<&T>)> {
-    let mut groups: Vec<(&TopicRef, Vec<&T>)> = Vec::new();
-    for item in items {
-        let of = topic(item);
-        match groups.iter_mut().find(|(known, _)| *known == of) {
-            Some((_, group)) => group.push(item),
-            None => groups.push((of, vec![item])),
-        }
+/// One run of bytes; a copy only if there are several chunks.
+fn joined(chunks: &[Bytes]) -> Bytes {
+    match chunks {
+        [] => Bytes::new(),
+        [one] => one.clone(),
+        many => many.concat().into(),
     }
-    groups
 }
 
-/// The core lists partitions, the wire groups them by topic: two functions, one for each way.
-macro_rules! topics {
-    ($out:ident, $back:ident: $core:ident =
-        $topic:path { $name:ident, $parts:ident $(, $id:ident)? } / $part:path {
-            $($own:ident = $wire:ident),* $(,)?
-        }
-    ) => {
-        pub fn $out(items: &[$core]) -> Vec<$topic> {
-            let groups = $crate::codec::convert::by_topic(items, |item| &item.topic);
-            let topic = |(topic, items): (&_, Vec<&$core>)| {
-                let mut out = <$topic>::default();
-                out.$name = $crate::codec::convert::name_of(topic);
-                $(out.$id = $crate::codec::convert::id_of(topic);)?
-                out.$parts.extend(items.into_iter().map(|item| {
-                    let mut part = <$part>::default();
-                    $(part.$wire = $crate::codec::convert::Wire::out(&item.$own);)*
-                    part
-                }));
-                out
-            };
-            groups.into_iter().map(topic).collect()
-        }
-
-        pub fn $back(topics: Vec<$topic>, by_id: bool) -> Vec<$core> {
-            let mut items = Vec::new();
-            for topic in topics {
-                let id = $crate::codec::convert::first_or_nil(&[$(topic.$id)?]);
-                let name = $crate::codec::convert::topic_in(&topic.$name, id, by_id);
-                items.extend(topic.$parts.into_iter().map(|part| $core {
-                    topic: name.clone(),
-                    $($own: $crate::codec::convert::Wire::back(part.$wire),)*
-                }));
-            }
-            items
-        }
-    };
-}
-pub(super) use topics;
-
-pub fn first_or_nil(ids: &[uuid::Uuid]) -> uuid::Uuid {
-    ids.first().copied().unwrap_or(uuid::Uuid::nil())
-}
-
-/// Puts answers into the order of what was asked: a broker groups them by topic as it likes.
-pub fn in_order<Q, A: Clone>(asked: &[Q], answers: &[A], same: impl Fn(&Q, &A) -> bool) -> Vec<A> {
-    asked.iter().filter_map(|q| answers.iter().find(|answer| same(q, answer)).cloned()).collect()
+pub fn string(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
 }

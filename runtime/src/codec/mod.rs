@@ -4,12 +4,8 @@
 //! that breaks the rules is closed, as Kafka does.
 #![expect(clippy::wildcard_enum_match_arm, reason = "the protocol has many more APIs")]
 
-mod admin;
 mod convert;
-mod fetch;
-mod metadata;
-mod offsets;
-mod produce;
+mod messages;
 
 use std::sync::Arc;
 
@@ -17,9 +13,12 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{self as wire, ApiKey};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use seedlog::error::ErrorCode;
+use seedlog::ids::LeaderEpoch;
 use seedlog::message::produce::Acks;
 use seedlog::message::{Api, Request, Response};
 use wire::api_versions_response::ApiVersion;
+
+use self::convert::Wire;
 
 /// Bytes that are no message of a version that is spoken.
 #[derive(Debug, thiserror::Error)]
@@ -100,46 +99,97 @@ pub fn decode_request(mut frame: Bytes) -> Result<Incoming> {
     }
     let frame = &mut frame;
     decode::<wire::RequestHeader>(frame, key.request_header_version(version))?;
-    let request = match key {
-        ApiKey::ApiVersions => {
-            let body = Body::Answered(api_versions(head, ErrorCode::None)?);
-            return Ok(Incoming { head, body });
+    let body = match key {
+        ApiKey::ApiVersions => Body::Answered(api_versions(head, ErrorCode::None)?),
+        ApiKey::FindCoordinator => Body::Answered(find_coordinator(head, decode(frame, version)?)?),
+        key => {
+            let mut request = read_request(key, version, frame)?;
+            if let Request::Metadata(request) = &mut request
+                && version == 0
+            {
+                // No null there: an empty list is all topics.
+                request.topics = request.topics.take().filter(|topics| !topics.is_empty());
+            }
+            Body::Broker(Arc::new(request))
         }
-        ApiKey::FindCoordinator => {
-            let body = Body::Answered(find_coordinator(head, decode(frame, version)?)?);
-            return Ok(Incoming { head, body });
-        }
-        ApiKey::Produce => Request::Produce(produce::request_in(decode(frame, version)?, version)?),
-        ApiKey::Fetch => Request::Fetch(fetch::request_in(decode(frame, version)?, version)),
-        ApiKey::ListOffsets => Request::ListOffsets(offsets::list_in(decode(frame, version)?)),
-        ApiKey::Metadata => {
-            Request::Metadata(metadata::request_in(decode(frame, version)?, version))
-        }
-        ApiKey::CreateTopics => Request::CreateTopics(admin::create_in(&decode(frame, version)?)),
-        ApiKey::InitProducerId => {
-            Request::InitProducerId(produce::init_in(decode(frame, version)?))
-        }
-        ApiKey::OffsetForLeaderEpoch => {
-            Request::OffsetForLeaderEpoch(offsets::epochs_in(decode(frame, version)?))
-        }
-        other => return Err(CodecError::not_served(other)),
     };
-    Ok(Incoming { head, body: Body::Broker(Arc::new(request)) })
+    Ok(Incoming { head, body })
+}
+
+/// The APIs that go through to the core, by the names that Kafka gives to all their parts.
+macro_rules! apis {
+    ($($api:ident: $request:ident, $response:ident;)*) => {
+        fn read_request(key: ApiKey, version: i16, frame: &mut Bytes) -> Result<Request> {
+            Ok(match key {
+                $(ApiKey::$api => {
+                    Request::$api(Wire::back(decode::<wire::$request>(frame, version)?))
+                })*
+                other => return Err(CodecError::not_served(other)),
+            })
+        }
+
+        fn write_request(header: &wire::RequestHeader, request: &Request) -> Result<Bytes> {
+            match request {
+                $(Request::$api(request) => ask::<wire::$request>(header, &request.out()),)*
+                other => Err(CodecError::not_served(other.api())),
+            }
+        }
+
+        fn read_response(api: Api, version: i16, frame: &mut Bytes) -> Result<Response> {
+            let header = api_key(api)?.response_header_version(version);
+            decode::<wire::ResponseHeader>(frame, header)?;
+            Ok(match api {
+                $(Api::$api => {
+                    Response::$api(Wire::back(decode::<wire::$response>(frame, version)?))
+                })*
+                other => return Err(CodecError::not_served(other)),
+            })
+        }
+
+        fn write_response(head: Head, response: &Response) -> Result<Bytes> {
+            match response {
+                $(Response::$api(response) => answer::<wire::$response>(head, &response.out()),)*
+                other => Err(CodecError::not_served(other.api())),
+            }
+        }
+
+        fn api_key(api: Api) -> Result<ApiKey> {
+            match api {
+                $(Api::$api => Ok(ApiKey::$api),)*
+                other => Err(CodecError::not_served(other)),
+            }
+        }
+    };
+}
+
+apis! {
+    Produce: ProduceRequest, ProduceResponse;
+    Fetch: FetchRequest, FetchResponse;
+    ListOffsets: ListOffsetsRequest, ListOffsetsResponse;
+    Metadata: MetadataRequest, MetadataResponse;
+    CreateTopics: CreateTopicsRequest, CreateTopicsResponse;
+    InitProducerId: InitProducerIdRequest, InitProducerIdResponse;
+    OffsetForLeaderEpoch: OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse;
 }
 
 /// Writes the answer to a request, with its length.
-pub fn encode_response(head: Head, response: &Response) -> Result<Bytes> {
-    let version = head.version;
-    match response {
-        Response::Produce(r) => answer(head, &produce::response_out(r.clone(), version)),
-        Response::Fetch(r) => answer(head, &fetch::response_out(r.clone(), version)),
-        Response::ListOffsets(r) => answer(head, &offsets::list_out(r.clone(), version)),
-        Response::Metadata(r) => answer(head, &metadata::response_out(r)),
-        Response::CreateTopics(r) => answer(head, &admin::create_out(r)),
-        Response::InitProducerId(r) => answer(head, &produce::init_out(r)),
-        Response::OffsetForLeaderEpoch(r) => answer(head, &offsets::epochs_out(r)),
-        other => Err(CodecError::not_served(other.api())),
+pub fn encode_response(head: Head, mut response: Arc<Response>) -> Result<Bytes> {
+    // What an older version cannot say must not be set.
+    match Arc::make_mut(&mut response) {
+        Response::Produce(r) if head.version < 10 => {
+            r.partitions.iter_mut().for_each(|partition| partition.current_leader = None);
+        }
+        Response::Fetch(r) if head.version < 12 => {
+            r.partitions.iter_mut().for_each(|partition| partition.current_leader = None);
+        }
+        Response::ListOffsets(r) if head.version < 4 => {
+            r.partitions.iter_mut().for_each(|listed| listed.leader_epoch = LeaderEpoch::NONE);
+        }
+        // Clients dial every broker that they see.
+        Response::Metadata(r) => r.brokers.retain(|broker| !broker.fenced),
+        _ => {}
     }
+    write_response(head, &response)
 }
 
 fn answer<T: Encodable + HeaderVersion>(head: Head, body: &T) -> Result<Bytes> {
@@ -225,16 +275,7 @@ pub fn encode_request(
         .with_request_api_version(version)
         .with_correlation_id(correlation)
         .with_client_id(Some(convert::string(client_id)));
-    let frame = match request {
-        Request::Produce(r) => ask(&header, &produce::request_out(r)),
-        Request::Fetch(r) => ask(&header, &fetch::request_out(r)),
-        Request::ListOffsets(r) => ask(&header, &offsets::list_ask(r)),
-        Request::Metadata(r) => ask(&header, &metadata::request_out(r)),
-        Request::InitProducerId(r) => ask(&header, &produce::init_ask(r)),
-        Request::OffsetForLeaderEpoch(r) => ask(&header, &offsets::epochs_ask(r)),
-        other => Err(CodecError::not_served(other.api())),
-    };
-    Ok((frame?, version))
+    Ok((write_request(&header, request)?, version))
 }
 
 fn ask<T: Encodable + HeaderVersion>(header: &wire::RequestHeader, body: &T) -> Result<Bytes> {
@@ -250,33 +291,24 @@ pub fn correlation_of(frame: &Bytes) -> Result<i32> {
 
 /// Reads the answer to a request, without its length.
 pub fn decode_response(request: &Request, version: i16, mut frame: Bytes) -> Result<Response> {
-    let key = api_key(request.api())?;
-    let frame = &mut frame;
-    decode::<wire::ResponseHeader>(frame, key.response_header_version(version))?;
-    Ok(match request {
-        Request::Produce(r) => {
-            Response::Produce(produce::response_in(decode(frame, version)?, r, version))
-        }
-        Request::Fetch(r) => {
-            Response::Fetch(fetch::response_in(decode(frame, version)?, r, version))
-        }
-        Request::ListOffsets(r) => {
-            Response::ListOffsets(offsets::list_answer(decode(frame, version)?, r))
-        }
-        Request::Metadata(_) => Response::Metadata(metadata::response_in(&decode(frame, version)?)),
-        Request::InitProducerId(_) => {
-            Response::InitProducerId(produce::init_answer(&decode(frame, version)?))
-        }
-        Request::OffsetForLeaderEpoch(r) => {
-            Response::OffsetForLeaderEpoch(offsets::epochs_answer(decode(frame, version)?, r))
-        }
-        other => return Err(CodecError::not_served(other.api())),
-    })
-}
-
-fn api_key(api: Api) -> Result<ApiKey> {
-    let found = SERVED.iter().find(|(key, ..)| format!("{key:?}") == api.name());
-    found.map(|(key, ..)| *key).ok_or_else(|| CodecError::not_served(api))
+    let mut response = read_response(request.api(), version, &mut frame)?;
+    // The core's clients read answers in the order of what they asked; brokers group by topic.
+    macro_rules! sort {
+        ($($api:ident),*) => {
+            match (request, &mut response) {
+                $((Request::$api(asked), Response::$api(answers)) => {
+                    answers.partitions.sort_by_key(|answer| {
+                        asked.partitions.iter().position(|asked| {
+                            asked.topic == answer.topic && asked.partition == answer.partition
+                        })
+                    });
+                })*
+                _ => {}
+            }
+        };
+    }
+    sort!(Produce, Fetch, ListOffsets, OffsetForLeaderEpoch);
+    Ok(response)
 }
 
 fn key_of(key: ApiKey) -> i16 {
