@@ -152,7 +152,7 @@ impl Broker {
                 }
             }
         }
-        if !self.metadata.changes.any {
+        if !self.metadata.changes.any || self.is_leaving() {
             return;
         }
         let (node, epoch) = (self.setup.server.node, self.lifecycle.epoch());

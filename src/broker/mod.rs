@@ -14,6 +14,7 @@ mod fetcher;
 mod forward;
 mod isr_changes;
 mod lifecycle;
+mod maintenance;
 mod metadata_api;
 mod metadata_log;
 mod offsets;
@@ -272,6 +273,7 @@ impl Broker {
 
 impl Machine for Broker {
     fn step(&mut self, now: Now, input: Input, out: &mut Effects) {
+        self.partitions.begin();
         match input {
             Input::Wake => self.wake(now, out),
             Input::Opened { conn } => self.opened(now, conn, out),

@@ -13,8 +13,10 @@ pub(super) struct Partitions {
     hosted: BTreeMap<PartitionId, Replica>,
     by_log: BTreeMap<LogId, PartitionId>,
     next_log: LogId,
-    /// In the order of the first touch; settled at the end of the step.
+    /// What the step has touched, in that order; settled at its end, and checked after it.
     touched: Vec<PartitionId>,
+    /// How many of these are settled.
+    settled: usize,
     /// No replica has a deadline before.
     due: Option<Instant>,
 }
@@ -27,6 +29,7 @@ impl Partitions {
             by_log: BTreeMap::new(),
             next_log,
             touched: Vec::new(),
+            settled: 0,
             due: None,
         }
     }
@@ -59,10 +62,16 @@ impl Partitions {
     /// For a call that may move something: the replica is looked at when the step settles.
     pub(super) fn touch(&mut self, id: PartitionId) -> Option<&mut Replica> {
         let replica = self.hosted.get_mut(&id)?;
-        if !self.touched.contains(&id) {
+        if !self.touched[self.settled..].contains(&id) {
             self.touched.push(id);
         }
         Some(replica)
+    }
+
+    /// A new step begins.
+    pub(super) fn begin(&mut self) {
+        self.touched.clear();
+        self.settled = 0;
     }
 
     /// For a call that moves nothing that others wait for.
@@ -70,15 +79,17 @@ impl Partitions {
         self.hosted.get_mut(&id)
     }
 
+    /// The replica of a log, touched.
     pub(super) fn by_log(&mut self, log: LogId) -> Option<&mut Replica> {
-        let id = self.by_log.get(&log)?;
-        self.hosted.get_mut(id)
+        let id = *self.by_log.get(&log)?;
+        self.touch(id)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (PartitionId, &Replica)> {
         self.hosted.iter().map(|(id, replica)| (*id, replica))
     }
 
+    /// All replicas, for calls that move nothing that others wait for.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Replica> {
         self.hosted.values_mut()
     }
@@ -90,7 +101,8 @@ impl Partitions {
     /// A replica that the step has touched and that is still here, with its new deadline noted.
     pub(super) fn next_touched(&mut self) -> Option<(PartitionId, &mut Replica)> {
         loop {
-            let id = self.touched.pop()?;
+            let id = *self.touched.get(self.settled)?;
+            self.settled += 1;
             let Some(replica) = self.hosted.get(&id) else { continue };
             self.due = earliest(self.due, replica.deadline());
             return self.hosted.get_mut(&id).map(|replica| (id, replica));
@@ -119,10 +131,12 @@ impl Partitions {
         self.due
     }
 
+    /// Checks what the last step touched; the rest is as it was.
     pub(super) fn check(&self) {
-        assert!(self.touched.is_empty(), "a step settles what it touched");
+        assert_eq!(self.settled, self.touched.len(), "a step settles what it touched");
         assert_eq!(self.by_log.len(), self.hosted.len(), "each replica has a log of its own");
-        for replica in self.hosted.values() {
+        for id in &self.touched {
+            let Some(replica) = self.hosted.get(id) else { continue };
             replica.check();
             assert!(replica.log().id() < self.next_log, "log ids are used once");
         }
