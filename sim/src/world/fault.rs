@@ -173,10 +173,15 @@ impl Span {
     }
 
     pub fn draw(self, rng: &mut impl Draw) -> Duration {
-        if self.low == self.high {
-            return self.low;
-        }
+        Duration::from_nanos(self.draw_nanos(rng))
+    }
+
+    /// The same in nanoseconds: a `Duration` splits them into seconds and a rest, and that costs divisions.
+    pub(super) fn draw_nanos(self, rng: &mut impl Draw) -> u64 {
         let (low, high) = (nanos(self.low), nanos(self.high));
-        Duration::from_nanos(low + rng.under((high - low).saturating_add(1)))
+        if low == high {
+            return low;
+        }
+        low + rng.under((high - low).saturating_add(1))
     }
 }

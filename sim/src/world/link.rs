@@ -82,9 +82,10 @@ pub(super) struct Fate {
     pub(super) is_delayed: bool,
     /// Overtaken by later ones.
     pub(super) is_loose: bool,
-    pub(super) latency: Duration,
-    /// How long after it a copy arrives.
-    pub(super) copy_after: Option<Duration>,
+    /// In nanoseconds.
+    pub(super) latency: u64,
+    /// How many nanoseconds after it a copy arrives.
+    pub(super) copy_after: Option<u64>,
 }
 
 /// All links that were ever used.
@@ -178,7 +179,7 @@ impl Links {
     pub(super) fn fate(&mut self, index: u32) -> Fate {
         let is_quiet = self.common_is_quiet && self.at(index).own.is_none();
         self.with(index, |faults, rng| {
-            let latency = faults.latency.draw(rng);
+            let latency = faults.latency.draw_nanos(rng);
             let mut fate = Fate {
                 is_lost: false,
                 resets: false,
@@ -197,10 +198,10 @@ impl Links {
             fate.is_delayed = faults.delay.draw(rng);
             fate.is_loose = faults.reorder.draw(rng);
             if fate.is_delayed || fate.is_loose {
-                fate.latency += faults.delay_by.draw(rng);
+                fate.latency += faults.delay_by.draw_nanos(rng);
             }
             if faults.duplicate.draw(rng) {
-                fate.copy_after = Some(faults.delay_by.draw(rng));
+                fate.copy_after = Some(faults.delay_by.draw_nanos(rng));
             }
             fate
         })

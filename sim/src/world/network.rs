@@ -2,7 +2,7 @@
 
 use seedlog::ids::{ConnId, Endpoint};
 use seedlog::machine::Input;
-use seedlog::time::Duration;
+use seedlog::time::{Duration, Instant};
 
 use super::connection::{ConnectionRef, EndState, Message, Side};
 use super::corrupt::corrupt;
@@ -159,7 +159,7 @@ impl<N: Node> World<N> {
         if fate.is_delayed {
             self.faults.count(Fault::Delay);
         }
-        let mut at = self.time + fate.latency;
+        let mut at = Instant::from_nanos(self.time.as_nanos() + fate.latency);
         if !fate.is_loose {
             direction.last = direction.last.max(at);
             at = direction.last;
@@ -168,7 +168,7 @@ impl<N: Node> World<N> {
         if let Some(after) = fate.copy_after {
             let message = message.clone();
             let event = Event::Message { connection, sender, is_copy: true, number, message };
-            self.push(at + after, event);
+            self.push(Instant::from_nanos(at.as_nanos() + after), event);
         }
         self.push(at, Event::Message { connection, sender, is_copy: false, number, message });
     }
