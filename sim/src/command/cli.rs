@@ -28,6 +28,10 @@ pub enum Command {
     Diff(DiffArgs),
     /// Carries out a recorded run again.
     Replay(ReplayArgs),
+    /// Measures events per second of the bare loop and of whole clusters, and the cost of forks.
+    Bench(BenchArgs),
+    /// Writes the pages under `reports/`, or with --check compares them with what is checked in.
+    Report(ReportArgs),
     /// Explains the language of scenarios and their scripts.
     Script,
 }
@@ -103,6 +107,28 @@ pub struct TraceArgs {
     /// Only what happens to these processes: `--only b1,c2`.
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    /// Only workloads whose name contains one of these.
+    pub workloads: Vec<String>,
+    /// Prints one JSON object per workload.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// Writes nothing; exit code 1 if a page differs.
+    #[arg(long)]
+    pub check: bool,
+    /// The folder of the scenarios; the zoo's are in `zoo` below it.
+    #[arg(long, value_name = "DIR", default_value = "scenarios")]
+    pub scenarios: PathBuf,
+    /// The folder of the pages.
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub reports: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

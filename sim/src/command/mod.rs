@@ -1,10 +1,12 @@
 //! The command `sim`.
 
+mod bench;
 mod cli;
 mod diff;
 mod execute;
 mod print;
 mod replay;
+mod report;
 mod sweep;
 mod trace;
 
@@ -38,6 +40,8 @@ pub fn main() -> ExitCode {
         Command::Trace(args) => trace::command(&args),
         Command::Diff(args) => diff::command(&args),
         Command::Replay(args) => replay::command(&args),
+        Command::Bench(args) => bench::command(&args),
+        Command::Report(args) => report::command(&args),
         Command::Script => {
             print::out(SCRIPT_HELP);
             Ok(0)

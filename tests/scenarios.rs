@@ -1,0 +1,30 @@
+//! Every scenario's claim holds, over several seeds.
+
+/// One test per scenario file: `name = "file" seeds`.
+macro_rules! claims {
+    ($($name:ident = $file:literal over $seeds:expr,)*) => {$(
+        #[test]
+        fn $name() {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/", $file, ".toml");
+            seedlog_sim::check(file, $seeds);
+        }
+    )*};
+}
+
+claims! {
+    what_is_acknowledged_survives_broker_failover = "broker_failover" over 0..3,
+    two_replicas_survive_broker_failover = "broker_failover_rf2" over 0..3,
+    metadata_survives_controller_failover = "controller_failover" over 0..4,
+    what_is_acknowledged_survives_power_loss = "power_loss" over 0..4,
+    a_partitioned_network_loses_nothing = "network_partition" over 0..4,
+    an_asymmetric_partition_loses_nothing = "asymmetric_partition" over 0..4,
+    chaos_on_the_wire_loses_nothing = "message_chaos" over 0..4,
+    slow_disks_lose_nothing = "slow_disk" over 0..4,
+    failing_disks_lose_nothing = "disk_faults" over 0..4,
+    skewed_clocks_lose_nothing = "clock_skew" over 0..4,
+    a_rolling_restart_loses_nothing = "rolling_restart" over 0..4,
+    partitions_move_without_loss = "reassignment" over 0..4,
+    topics_come_and_go = "topic_churn" over 0..4,
+    at_most_once_never_reorders = "at_most_once" over 0..4,
+    any_mix_of_faults_is_survived = "swarm" over 0..8,
+}
