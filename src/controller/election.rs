@@ -173,7 +173,7 @@ impl Proposal {
         if self.isr.len() >= min_isr {
             elr.clear();
         }
-        let last_known_elr = self.last_known(partition, leader, rules);
+        let last_known_elr = self.last_known(partition, &elr, leader, rules);
         Target { proposal: self, elr, last_known_elr, leader }
     }
 
@@ -202,7 +202,8 @@ impl Proposal {
         let balanced = rules.config.eligible_leader_replicas;
         if balanced && self.isr.is_empty() && elr.is_empty() {
             // KIP-966, balanced recovery: everybody lost the proof of its log; the last leader is
-            // the best guess, and better than a partition that never comes back.
+            // the best guess (the next best if its disk was replaced), and better than a partition
+            // that never comes back.
             let last = partition.last_known_elr.first().copied();
             if let Some(node) = last.filter(|node| self.replicas.contains(node) && active(*node)) {
                 return Elected::Unclean(node);
@@ -216,23 +217,29 @@ impl Proposal {
         Elected::Nobody
     }
 
-    /// While nobody leads: who did last.
+    /// While nobody leads: who did last, and behind it those that lost their place in the ELR since,
+    /// in that order.
     fn last_known(
         &self,
         partition: &PartitionImage,
+        elr: &[NodeId],
         leader: NodeId,
         rules: Rules<'_>,
     ) -> Vec<NodeId> {
         if leader != NodeId::NONE || !rules.config.eligible_leader_replicas {
-            Vec::new()
-        } else if partition.leader == NodeId::NONE {
-            let known = partition.last_known_elr.iter().copied();
-            known.filter(|node| self.replicas.contains(node) && self.wiped != Some(*node)).collect()
-        } else if self.wiped == Some(partition.leader) {
-            Vec::new()
-        } else {
-            [partition.leader].into()
+            return Vec::new();
         }
+        let mut known = partition.last_known_elr.to_vec();
+        if partition.leader != NodeId::NONE {
+            known = [partition.leader].into();
+        }
+        for node in partition.isr.iter().chain(&*partition.elr) {
+            if !known.contains(node) && !self.isr.contains(node) && !elr.contains(node) {
+                known.push(*node);
+            }
+        }
+        known.retain(|node| self.replicas.contains(node) && self.wiped != Some(*node));
+        known
     }
 }
 

@@ -107,6 +107,11 @@ fn a_broker_that_comes_back_leads_where_it_may() {
             state(&[2], &[], &[], 2),
         ),
         (
+            "only the first of those remembered",
+            Case { active: &[1], last_known: &[2, 1], ..empty },
+            state(&[], &[], &[2, 1], -1),
+        ),
+        (
             "not just anybody",
             Case { active: &[3], last_known: &[2], ..empty },
             state(&[], &[], &[2], -1),
@@ -132,6 +137,11 @@ fn an_unclean_restart_costs_the_place_in_isr_and_elr() {
             "the last of the isr",
             Case { active: &[], isr: &[1], elr: &[2], ..ALL },
             state(&[], &[2], &[1], -1),
+        ),
+        (
+            "the last of the elr, remembered behind the last leader",
+            Case { active: &[], isr: &[], elr: &[1], last_known: &[2], leader: -1 },
+            state(&[], &[], &[2, 1], -1),
         ),
     ];
     for (what, case, expected) in table {
