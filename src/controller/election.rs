@@ -217,8 +217,8 @@ impl Proposal {
         Elected::Nobody
     }
 
-    /// While nobody leads: who did last, and behind it those that lost their place in the ELR since,
-    /// in that order.
+    /// While nobody leads: who did last, and behind it those that lost their place in the ELR
+    /// since, in that order.
     fn last_known(
         &self,
         partition: &PartitionImage,
