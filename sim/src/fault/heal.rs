@@ -7,7 +7,8 @@ use crate::scenario::script::Role;
 use crate::world::{NetworkFaults, ProcessId};
 
 impl Run {
-    /// Chooses the core and makes it healthy: up, running, connected, with good disks and clocks.
+    /// Chooses the core and makes it healthy: up, running, connected. Disks and clocks are good again
+    /// everywhere: who is outside the core is either well, or away.
     pub(crate) fn heal_core(&mut self) {
         self.core = self.choose_core();
         let core = self.core.clone();
@@ -18,23 +19,45 @@ impl Run {
                 self.world.release(hold);
             }
         }
-        for one in &core {
-            for other in core.iter().filter(|other| *other != one) {
-                self.world.unblock(*one, *other);
-                self.world.unclog(*one, *other);
-                self.world.set_link(*one, *other, None);
-            }
-        }
-        self.lagged.clear();
-        for process in core {
+        self.connect_core();
+        for process in self.cluster.servers() {
             self.world.fill_disk(process, false);
             self.world.stall_disk(process, false);
             self.world.set_disk(process, self.disk.clone());
             self.world.freeze_clock(process, false);
+        }
+        for process in core {
             if !self.world.is_up(process) {
                 self.world.start(process, &mut self.watch);
             } else if self.world.is_paused(process) {
                 self.world.resume(process, &mut self.watch);
+            }
+        }
+    }
+
+    /// Links within the core are healed. Who is outside and cut off from a part of the core is cut
+    /// off from all of it: a leader that the controllers still hear, but a client or a follower does
+    /// not, would stop them for as long as that lasts.
+    fn connect_core(&mut self) {
+        for link in std::mem::take(&mut self.lagged) {
+            self.world.set_link(link.0, link.1, None);
+        }
+        let core = self.core.clone();
+        for one in self.cluster.everybody() {
+            let inside = core.contains(&one);
+            let cut_off = core.iter().any(|other| {
+                *other != one
+                    && (self.world.is_blocked(one, *other) || self.world.is_blocked(*other, one))
+            });
+            for other in core.iter().filter(|other| **other != one) {
+                for (from, to) in [(one, *other), (*other, one)] {
+                    self.world.unclog(from, to);
+                    if inside {
+                        self.world.unblock(from, to);
+                    } else if cut_off {
+                        self.world.block(from, to);
+                    }
+                }
             }
         }
     }
