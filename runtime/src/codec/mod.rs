@@ -6,6 +6,8 @@
 
 mod convert;
 mod messages;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
