@@ -135,6 +135,7 @@ impl<N: Node> World<N> {
         slot.node = None;
         slot.is_paused = false;
         slot.inbox.clear();
+        slot.disk.fenced.clear();
         slot.alarm = Alarm { token: slot.alarm.token.wrapping_add(1), ..Alarm::default() };
         slot.clear_outbound();
         for (name, side) in self.connections.of(process) {

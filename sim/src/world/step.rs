@@ -99,6 +99,9 @@ impl<N: Node> World<N> {
         for fault in clock.unseen.drain(..) {
             self.faults.count(fault);
         }
+        if let Input::Lost { log } = &input {
+            self.processes[process.index()].disk.fenced.retain(|fenced| fenced != log);
+        }
         self.digest.absorb(&(process.0, now, &input));
         observer.delivered(self, process, &input);
         let mut out = std::mem::take(&mut self.out);

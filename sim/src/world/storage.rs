@@ -20,6 +20,8 @@ impl<N: Node> World<N> {
         let now = self.time;
         let (disk, faults) = self.disk_and_faults(process);
         match effect {
+            Effect::Append { log, .. } | Effect::Flush { log, .. }
+                if disk.fenced.contains(&log) => {}
             Effect::Append { log, base, batch } => {
                 let Some(fault) = self.refusal(process, Some(log), true) else {
                     let (disk, faults) = self.disk_and_faults(process);
@@ -29,7 +31,7 @@ impl<N: Node> World<N> {
                 if fault == Fault::DiskError {
                     self.write_a_part(process, log, base, &batch);
                 }
-                self.push_input(process, Input::Lost { log });
+                self.lose(process, log);
             }
             Effect::Flush { log, upto } => self.flush(process, log, upto),
             Effect::Save { file, value } => self.save(process, file, value),
@@ -50,6 +52,12 @@ impl<N: Node> World<N> {
             Effect::Delete { file } => disk.delete(file),
             other => unreachable!("{other:?} is no effect on a disk"),
         }
+    }
+
+    /// Tells a process that a write of a log failed; until it knows, nothing more is written there.
+    fn lose(&mut self, process: ProcessId, log: LogId) {
+        self.processes[process.index()].disk.fenced.push(log);
+        self.push_input(process, Input::Lost { log });
     }
 
     fn disk_and_faults(&mut self, process: ProcessId) -> (&mut Disk, &DiskFaults) {
@@ -111,7 +119,7 @@ impl<N: Node> World<N> {
 
     fn flush(&mut self, process: ProcessId, log: LogId, upto: LogPoint) {
         if self.refusal(process, Some(log), false).is_some() {
-            self.push_input(process, Input::Lost { log });
+            self.lose(process, log);
             return;
         }
         let span = self.disk_and_faults(process).1.flush;

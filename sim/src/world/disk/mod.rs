@@ -85,6 +85,9 @@ pub struct Disk {
     pub(super) is_full: bool,
     /// Directed errors to come.
     pub(super) fails: Vec<Option<LogId>>,
+    /// Logs of which a write failed and whose process has not been told yet. A driver that met an
+    /// error writes nothing behind it, so that no hole is left in the middle of a log.
+    pub(super) fenced: Vec<LogId>,
     /// What ended while the disk stalled.
     pub(super) waiting: Vec<Event>,
 }
