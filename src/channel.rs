@@ -238,7 +238,8 @@ impl<P: Ord + Clone, T> Channels<P, T> {
         Some((peer.clone(), request.tag))
     }
 
-    /// Closes connections with a request past its deadline, or that do not open in time; answers what was in flight on
+    /// Closes connections with a request past its deadline, or that do not open in time; answers
+    /// what was in flight on
     /// them.
     pub fn expire(&mut self, now: Instant, rng: &mut Rng, out: &mut Effects) -> Vec<(P, Vec<T>)> {
         let late: Vec<ConnId> = self
@@ -269,7 +270,8 @@ impl<P: Ord + Clone, T> Channels<P, T> {
         channel.in_flight.into_iter().map(|request| request.tag).collect()
     }
 
-    /// The next timeout of a request or a dial. (The end of a backoff is not included: an owner that has something
+    /// The next timeout of a request or a dial. (The end of a backoff is not included: an owner
+    /// that has something
     /// to send asks [`Channels::blocked_until`].)
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

@@ -55,6 +55,11 @@ fn long_functions(text: &str) -> Vec<(usize, usize)> {
         if words.find(|word| !modifiers.contains(word)) != Some("fn") {
             continue;
         }
+        // A declaration without a body is none.
+        let opening = lines[index..].iter().find(|line| line.ends_with(['{', ';', '}']));
+        if !opening.is_some_and(|line| line.ends_with('{')) {
+            continue;
+        }
         let indent = line.len() - code.len();
         let close = format!("{}}}", " ".repeat(indent));
         let length = lines[index..].iter().position(|line| *line == close).map_or(0, |at| at + 1);

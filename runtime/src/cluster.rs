@@ -1,4 +1,5 @@
-//! A whole cluster in one process: controllers and brokers that talk in memory, and brokers' sockets.
+//! A whole cluster in one process: controllers and brokers that talk in memory, and brokers'
+//! sockets.
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -4,8 +4,8 @@ use crate::error::ErrorCode;
 use crate::ids::{BrokerEpoch, ProducerEpoch, ProducerId, TopicId};
 use crate::message::admin::{
     AlterConfigsResponse, AlterReassignmentsResponse, CreatePartitionsResponse,
-    CreateTopicsResponse, CreatedTopic, DeleteTopicsResponse, DeletedTopic, ElectLeadersResponse,
-    ListReassignmentsResponse,
+    CreateTopicsRequest, CreateTopicsResponse, CreatedTopic, DeleteTopicsResponse, DeletedTopic,
+    ElectLeadersResponse, ListReassignmentsResponse,
 };
 use crate::message::cluster::{
     AllocateProducerIdsResponse, BrokerHeartbeatResponse, BrokerRegistrationResponse,
@@ -18,21 +18,7 @@ use crate::message::{Request, Response};
 /// The refusal of a request that a broker does not serve itself; none for those it does.
 pub(super) fn refusal(request: &Request, error: ErrorCode) -> Option<Response> {
     Some(match request {
-        Request::CreateTopics(request) => Response::CreateTopics(CreateTopicsResponse {
-            topics: request
-                .topics
-                .iter()
-                .map(|topic| CreatedTopic {
-                    name: topic.name.clone(),
-                    id: TopicId::ZERO,
-                    error,
-                    message: None,
-                    num_partitions: -1,
-                    replication_factor: -1,
-                    configs: alloc::vec![],
-                })
-                .collect(),
-        }),
+        Request::CreateTopics(request) => refused_topics(request, error),
         Request::DeleteTopics(request) => Response::DeleteTopics(DeleteTopicsResponse {
             topics: request
                 .topics
@@ -91,6 +77,19 @@ pub(super) fn refusal(request: &Request, error: ErrorCode) -> Option<Response> {
         | Request::QuorumFetch(_)
         | Request::FetchSnapshot(_) => return None,
     })
+}
+
+fn refused_topics(request: &CreateTopicsRequest, error: ErrorCode) -> Response {
+    let refused = request.topics.iter().map(|topic| CreatedTopic {
+        name: topic.name.clone(),
+        id: TopicId::ZERO,
+        error,
+        message: None,
+        num_partitions: -1,
+        replication_factor: -1,
+        configs: alloc::vec![],
+    });
+    Response::CreateTopics(CreateTopicsResponse { topics: refused.collect() })
 }
 
 /// What another broker sent here and meant for a controller.

@@ -150,7 +150,8 @@ impl Raft {
         let own = self.durable_end();
         let Role::Leader(leader) = &self.role else { return };
         let end = leader.majority_end(self.me.expect("only a voter leads"), own);
-        // KAFKA-12619, Raft figure 8: an older epoch's records count only below one of the own epoch.
+        // KAFKA-12619, Raft figure 8: an older epoch's records count only below one of the own
+        // epoch.
         let exposed = if self.defects().has(Defect::KraftCommitPriorEpoch) {
             end >= leader.epoch_start
         } else {

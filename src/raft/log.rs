@@ -1,4 +1,5 @@
-//! The metadata log: batches in memory from the snapshot on, and what of them survives a power loss.
+//! The metadata log: batches in memory from the snapshot on, and what of them survives a power
+//! loss.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -120,7 +121,8 @@ impl QuorumLog {
         batches
     }
 
-    /// The largest epoch at or below `epoch`, and its end offset here (KIP-279). An epoch older than
+    /// The largest epoch at or below `epoch`, and its end offset here (KIP-279). An epoch older
+    /// than
     /// the log answers with its start.
     pub(super) fn end_for(&self, epoch: LeaderEpoch) -> LogPoint {
         let next = self.epochs.partition_point(|start| start.epoch <= epoch);

@@ -131,7 +131,8 @@ impl Raft {
         self.timers.set(Timer::Election, now.mono + wait);
     }
 
-    /// Takes an epoch and a leader that another node told. True if this node's role is still the same.
+    /// Takes an epoch and a leader that another node told. True if this node's role is still the
+    /// same.
     pub(super) fn learn(
         &mut self,
         now: Now,

@@ -12,7 +12,8 @@ use crate::raft::{Raft, Sent, Timer};
 use crate::time::{Instant, Now, earliest};
 
 impl Raft {
-    /// Takes an input if it is raft's; false if it is somebody else's. `Wake` and the `Closed` of an
+    /// Takes an input if it is raft's; false if it is somebody else's. `Wake` and the `Closed` of
+    /// an
     /// inbound connection are taken in and still answered false: they concern others too.
     pub fn on_input(&mut self, now: Now, input: &Input, out: &mut Effects) -> bool {
         match input {
@@ -67,7 +68,8 @@ impl Raft {
         }
     }
 
-    /// Serves Vote, BeginQuorumEpoch, EndQuorumEpoch, QuorumFetch and FetchSnapshot; false for others.
+    /// Serves Vote, BeginQuorumEpoch, EndQuorumEpoch, QuorumFetch and FetchSnapshot; false for
+    /// others.
     pub fn on_request(
         &mut self,
         now: Now,

@@ -158,7 +158,8 @@ impl Raft {
         out.note(Event::Snapshot { point, loaded: true });
     }
 
-    /// Drops the log below the newest snapshot. A leader waits for those who are still reading there:
+    /// Drops the log below the newest snapshot. A leader waits for those who are still reading
+    /// there:
     /// a few batches are cheaper than a snapshot.
     pub(super) fn trim(&mut self, anyway: bool, out: &mut Effects) {
         let Some(to) = self.trim_to else { return };

@@ -23,7 +23,8 @@ impl Replica {
 
     /// What became of a proposal: the controller's answer for this partition, or why there is none
     /// (the request was refused as a whole;
-    /// with `NETWORK_EXCEPTION` or `REQUEST_TIMED_OUT` it was never answered). An answer to a proposal that newer
+    /// with `NETWORK_EXCEPTION` or `REQUEST_TIMED_OUT` it was never answered). An answer to a
+    /// proposal that newer
     /// metadata has settled is ignored.
     pub fn isr_answer(
         &mut self,

@@ -102,7 +102,8 @@ impl Leader {
         remote.end >= high_watermark && from_start
     }
 
-    /// Up to where every replica that counts holds the log, which ends at `end` here. Those that may
+    /// Up to where every replica that counts holds the log, which ends at `end` here. Those that
+    /// may
     /// be in the ISR count, and those that are about to join: or the high watermark could run away
     /// from them for ever (KAFKA-7128).
     fn replicated(&self, ctx: &Context<'_>, end: Offset) -> Offset {
@@ -173,7 +174,8 @@ impl Replica {
         Ok(appended)
     }
 
-    /// Whether a produce with acks=all whose records end below `required` is done, and how. None: it
+    /// Whether a produce with acks=all whose records end below `required` is done, and how. None:
+    /// it
     /// waits on.
     #[must_use]
     pub fn acked(&self, ctx: &Context<'_>, required: Offset) -> Option<Result<(), ErrorCode>> {
@@ -220,7 +222,8 @@ impl Replica {
     /// Takes note of a follower's fetch: where its log ends, and what that moves.
     ///
     /// # Errors
-    /// `NOT_LEADER_OR_FOLLOWER` if the fetch is of an earlier incarnation of the follower (KIP-903).
+    /// `NOT_LEADER_OR_FOLLOWER` if the fetch is of an earlier incarnation of the follower
+    /// (KIP-903).
     pub(super) fn record_fetch(
         &mut self,
         ctx: &Context<'_>,

@@ -1,6 +1,7 @@
 //! One partition on one broker: a log, and what this broker does with it.
 //!
-//! A [`Replica`] follows the cluster's metadata ([`Replica::apply`]): it leads, follows, or idles. A
+//! A [`Replica`] follows the cluster's metadata ([`Replica::apply`]): it leads, follows, or idles.
+//! A
 //! leader takes appends, serves reads, watches its followers and with them the high watermark
 //! (`leader`, `serve`), and proposes changes of the ISR to the controller (`isr`, `alter`). A
 //! follower says what to fetch, appends what comes and cuts its log where it parted from the
@@ -199,7 +200,8 @@ impl Replica {
         }
     }
 
-    /// Looks for followers that fell behind, and ends rests that are over. Call it at [`Self::deadline`].
+    /// Looks for followers that fell behind, and ends rests that are over. Call it at
+    /// [`Self::deadline`].
     pub fn tick(&mut self, ctx: &Context<'_>, out: &mut Effects) {
         match &mut self.role {
             Role::Idle => {}

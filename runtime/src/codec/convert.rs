@@ -129,7 +129,8 @@ macro_rules! leader {
 }
 leader!(wire::produce_response::LeaderIdAndEpoch, wire::fetch_response::LeaderIdAndEpoch);
 
-/// A struct whose fields correspond one to one; then fields of the wire and of the core that the other
+/// A struct whose fields correspond one to one; then fields of the wire and of the core that the
+/// other
 /// side lacks.
 macro_rules! fields {
     ($core:ident = $wire:path { $($own:ident = $theirs:ident),* $(,)? }

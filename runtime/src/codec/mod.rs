@@ -39,7 +39,8 @@ impl CodecError {
 
 pub type Result<T> = std::result::Result<T, CodecError>;
 
-/// What is served: the oldest version that is advertised, the oldest and the newest that are spoken.
+/// What is served: the oldest version that is advertised, the oldest and the newest that are
+/// spoken.
 /// Old librdkafka looks for single old versions (KAFKA-18659), so some are advertised that are
 /// refused when used, as Kafka 4 does.
 const SERVED: &[(ApiKey, i16, i16, i16)] = &[

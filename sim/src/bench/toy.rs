@@ -179,7 +179,8 @@ impl world::Node for Node {
     }
 }
 
-/// Brokers, each with up to two of the others as followers, and clients, each of up to five brokers.
+/// Brokers, each with up to two of the others as followers, and clients, each of up to five
+/// brokers.
 pub(super) fn world(brokers: u32, clients: u32, in_flight: u32) -> World<Node> {
     let mut world = World::new(Seed(1), WorldConfig::default());
     let endpoint =

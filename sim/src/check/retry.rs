@@ -1,6 +1,7 @@
 //! What a broker answers to a batch that it has already: P6.
 //!
-//! A retry is refused or taken in the step that the request arrives in, so one request is remembered.
+//! A retry is refused or taken in the step that the request arrives in, so one request is
+//! remembered.
 
 use std::sync::Arc;
 

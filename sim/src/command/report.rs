@@ -1,4 +1,5 @@
-//! `sim report`: the checked-in pages under `reports/`, each line of them a run that anybody can repeat.
+//! `sim report`: the checked-in pages under `reports/`, each line of them a run that anybody can
+//! repeat.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -28,7 +28,8 @@ impl Lossy {
         self.since.insert(node, epoch);
     }
 
-    /// Whether what this broker holds of a partition cannot be relied on: it has lost something, and
+    /// Whether what this broker holds of a partition cannot be relied on: it has lost something,
+    /// and
     /// has not been admitted to the ISR since.
     fn is(&self, node: NodeId, partition: &PartitionImage, image: &Image) -> bool {
         let Some(epoch) = self.since.get(&node) else { return false };
@@ -74,7 +75,8 @@ impl Run {
         self.may_go(process, |_, others| others)
     }
 
-    /// Whether this process may die, although its disk keeps everything. A new incarnation counts as
+    /// Whether this process may die, although its disk keeps everything. A new incarnation counts
+    /// as
     /// unclean and leaves ISR and ELR (KIP-966), so the controller may come to elect whom it knows
     /// as the last leader: that must not be one whose disk has lost something.
     pub(super) fn may_die(&self, process: ProcessId) -> bool {
@@ -84,7 +86,8 @@ impl Run {
         })
     }
 
-    /// Whether `allows` says so for each partition of this broker, told whether another candidate is
+    /// Whether `allows` says so for each partition of this broker, told whether another candidate
+    /// is
     /// up, known to the controller, and whole.
     fn may_go(&self, process: ProcessId, allows: impl Fn(&PartitionImage, bool) -> bool) -> bool {
         if !self.scenario.atlas.on {

@@ -1,4 +1,5 @@
-//! The core that heals: big enough to make progress, chosen by seed; everybody else stays as they are.
+//! The core that heals: big enough to make progress, chosen by seed; everybody else stays as they
+//! are.
 
 use seedlog::ids::NodeId;
 
@@ -7,7 +8,8 @@ use crate::scenario::script::Role;
 use crate::world::{NetworkFaults, ProcessId};
 
 impl Run {
-    /// Chooses the core and makes it healthy: up, running, connected. Disks and clocks are good again
+    /// Chooses the core and makes it healthy: up, running, connected. Disks and clocks are good
+    /// again
     /// everywhere: who is outside the core is either well, or away.
     pub(crate) fn heal_core(&mut self) {
         self.core = self.choose_core();
@@ -36,7 +38,8 @@ impl Run {
     }
 
     /// Links within the core are healed. Who is outside and cut off from a part of the core is cut
-    /// off from all of it: a leader that the controllers still hear, but a client or a follower does
+    /// off from all of it: a leader that the controllers still hear, but a client or a follower
+    /// does
     /// not, would stop them for as long as that lasts.
     fn connect_core(&mut self) {
         for link in std::mem::take(&mut self.lagged) {

@@ -32,7 +32,8 @@ pub fn sources(scenario: &Scenario, seed: Seed) -> Vec<Source> {
         let mut exists = fault.exists.draw(&mut rng);
         let mut fault = fault.clone();
         if scenario.swarm {
-            // Which faults exist at all, and how often: half of them, a quarter to four times as often.
+            // Which faults exist at all, and how often: half of them, a quarter to four times as
+            // often.
             exists &= rng.chance(1, 2);
             fault.every = scaled(fault.every, rng.below(5));
         }

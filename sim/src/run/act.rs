@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use seedlog::ids::CallId;
+use seedlog::ids::{CallId, TopicName};
 use seedlog::machine::{FileKey, LogName};
 use seedlog::message::{Request, admin, offsets};
 use seedlog::op::Op;
@@ -335,24 +335,7 @@ impl Run {
                 partitions: Some(vec![(part.topic.clone(), part.partition)]),
                 timeout,
             }),
-            Action::Create(topic, partitions, on) => {
-                let replicas = self.node_ids(on)?;
-                let count = i32::try_from(*partitions).unwrap_or(1);
-                let placed = !replicas.is_empty();
-                let brokers = i16::try_from(self.cluster.brokers.min(3)).expect("at most three");
-                let assignments = (0..count).map(|index| (index, replicas.clone()));
-                Request::CreateTopics(admin::CreateTopicsRequest {
-                    timeout,
-                    validate_only: false,
-                    topics: vec![admin::CreatableTopic {
-                        name: topic.clone(),
-                        num_partitions: if placed { -1 } else { count },
-                        replication_factor: if placed { -1 } else { brokers },
-                        assignments: if placed { assignments.collect() } else { Vec::new() },
-                        configs: Vec::new(),
-                    }],
-                })
-            }
+            Action::Create(topic, partitions, on) => self.create_request(topic, *partitions, on)?,
             Action::Delete(topic) => Request::DeleteTopics(admin::DeleteTopicsRequest {
                 timeout,
                 topics: vec![seedlog::ids::TopicRef::Name(topic.clone())],
@@ -385,6 +368,25 @@ impl Run {
             | Action::Disk(..)
             | Action::End => return None,
         })
+    }
+
+    fn create_request(&self, topic: &TopicName, count: u32, on: &[NodeExpr]) -> Option<Request> {
+        let replicas = self.node_ids(on)?;
+        let count = i32::try_from(count).unwrap_or(1);
+        let placed = !replicas.is_empty();
+        let brokers = i16::try_from(self.cluster.brokers.min(3)).expect("at most three");
+        let assignments = (0..count).map(|index| (index, replicas.clone()));
+        Some(Request::CreateTopics(admin::CreateTopicsRequest {
+            timeout: ADMIN_TIMEOUT,
+            validate_only: false,
+            topics: vec![admin::CreatableTopic {
+                name: topic.clone(),
+                num_partitions: if placed { -1 } else { count },
+                replication_factor: if placed { -1 } else { brokers },
+                assignments: if placed { assignments.collect() } else { Vec::new() },
+                configs: Vec::new(),
+            }],
+        }))
     }
 
     fn trim_request(&self, part: &Part, to: &Number) -> Option<Request> {

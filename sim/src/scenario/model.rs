@@ -275,7 +275,8 @@ pub struct Workload {
     pub poll_records: u64,
 }
 
-/// What a run has to have done, or it is undecided: `acked >= 100`, `fault.crash >= 1`, `check.R4 >= 1`.
+/// What a run has to have done, or it is undecided: `acked >= 100`, `fault.crash >= 1`, `check.R4
+/// >= 1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     /// `acked`, `consumed`, `fault.KIND`, `check.CODE`, `sometimes.NAME`.

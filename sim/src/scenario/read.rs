@@ -6,7 +6,8 @@ use super::text::{Error, Kind, Place, Text, Value};
 use super::value::{Range, Ratio, Span, parse_duration};
 use seedlog::time::Duration;
 
-/// A table that is being read. Every key that it takes is crossed off; [`Table::end`] refuses the rest.
+/// A table that is being read. Every key that it takes is crossed off; [`Table::end`] refuses the
+/// rest.
 pub struct Table<'t> {
     text: &'t Text,
     path: String,

@@ -37,7 +37,8 @@ pub struct Workload {
     pub history: History,
     /// Whether producers send on their own.
     pub sending: bool,
-    /// The highest acknowledged offset of each partition of each topic of the scenario, -1 for none.
+    /// The highest acknowledged offset of each partition of each topic of the scenario, -1 for
+    /// none.
     pub acked: Vec<Vec<i64>>,
     topics: Vec<seedlog::ids::TopicName>,
 }

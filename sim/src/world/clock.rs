@@ -12,7 +12,8 @@ const NANOS_PER_MS: i64 = 1_000_000;
 
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
-    /// Both clocks showed `mono` and `wall_ns` (nanoseconds after [`EPOCH_MS`]) at the true time `base`.
+    /// Both clocks showed `mono` and `wall_ns` (nanoseconds after [`EPOCH_MS`]) at the true time
+    /// `base`.
     base: u64,
     mono: u64,
     wall_ns: i64,
@@ -23,7 +24,8 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// A true clock. `origin` is what its monotonic side shows at time zero: two processes never share one.
+    /// A true clock. `origin` is what its monotonic side shows at time zero: two processes never
+    /// share one.
     pub(super) fn new(origin: u64) -> Self {
         Clock { base: 0, mono: origin, wall_ns: 0, ppm: 0, frozen: false, unseen: Vec::new() }
     }

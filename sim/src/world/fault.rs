@@ -6,7 +6,8 @@ use super::seed::Draw;
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $fault:ident = $name:literal,)*) => {
-        /// A kind of fault. A world counts one when it really happens to something, not when it is asked for.
+        /// A kind of fault. A world counts one when it really happens to something, not when it is
+        /// asked for.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Fault {
             $($(#[$doc])* $fault,)*
@@ -176,7 +177,8 @@ impl Span {
         Duration::from_nanos(self.draw_nanos(rng))
     }
 
-    /// The same in nanoseconds: a `Duration` splits them into seconds and a rest, and that costs divisions.
+    /// The same in nanoseconds: a `Duration` splits them into seconds and a rest, and that costs
+    /// divisions.
     pub(super) fn draw_nanos(self, rng: &mut impl Draw) -> u64 {
         let (low, high) = (nanos(self.low), nanos(self.high));
         if low == high {

@@ -173,7 +173,8 @@ impl Model {
         }
     }
 
-    /// A process dies and comes back at once, with its log and an old high watermark. The controller
+    /// A process dies and comes back at once, with its log and an old high watermark. The
+    /// controller
     /// takes it out of the ISR, unless it is the last member.
     fn restart(&mut self, host: usize) {
         let node = self.hosts[host].node;

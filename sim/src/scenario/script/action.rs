@@ -80,7 +80,8 @@ pub enum LinkAct {
     Heal,
 }
 
-/// Keeps messages back: those of one api, kind and link, from the `nth` on, `count` of them (0: all).
+/// Keeps messages back: those of one api, kind and link, from the `nth` on, `count` of them (0:
+/// all).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     pub name: String,

@@ -83,7 +83,8 @@ impl Batches {
             .chain(self.tail.iter())
     }
 
-    /// Batches from the first whose base is at or above `from`. Bases grow, unless a defect appended
+    /// Batches from the first whose base is at or above `from`. Bases grow, unless a defect
+    /// appended
     /// behind a torn batch.
     pub(super) fn from(&self, from: Offset) -> impl Iterator<Item = &Stored> {
         let segment = self

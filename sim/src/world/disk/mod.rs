@@ -367,7 +367,8 @@ fn base_of(batch: &[u8]) -> Option<Offset> {
     Some(Offset(i64::from_be_bytes(bytes.try_into().expect("a range of eight bytes"))))
 }
 
-/// Where the part of a batch begins that its checksum protects, counting the magic byte and the checksum:
+/// Where the part of a batch begins that its checksum protects, counting the magic byte and the
+/// checksum:
 /// Kafka cannot notice a flip of the base offset or of the leader epoch before it.
 const PROTECTED: usize = 16;
 

@@ -132,7 +132,8 @@ pub(super) fn server(_: &mut Peer, input: &Input, out: &mut Effects) {
     }
 }
 
-/// Connects to `server` at once, and again when told; call N sends heartbeat N, a negative call does
+/// Connects to `server` at once, and again when told; call N sends heartbeat N, a negative call
+/// does
 /// something else: see the constants below.
 pub(super) fn client(_: &mut Peer, input: &Input, out: &mut Effects) {
     match input {
