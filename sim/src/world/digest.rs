@@ -25,14 +25,15 @@ impl Digest {
     }
 
     /// Takes in a value. Its `Hash` must not depend on addresses or on the platform.
-    ///
-    /// Each value is hashed from a fresh state, so that a processor can work on several events at once; only
-    /// their results wait for each other.
-    #[inline]
     pub fn absorb(&mut self, value: &impl Hash) {
-        let mut lanes = Lanes { first: FIRST, second: SECOND };
-        value.hash(&mut lanes);
-        let Lanes { first, second } = lanes;
+        let mut step = Step::default();
+        value.hash(&mut step);
+        self.join(step);
+    }
+
+    /// Takes in all that was hashed in one step.
+    pub(super) fn join(&mut self, step: Step) {
+        let Step { first, second } = step;
         let low = fold(self.low ^ first, FIRST) ^ self.high.rotate_left(32);
         let high = fold(self.high ^ second, SECOND).wrapping_add(self.low.rotate_left(23));
         (self.low, self.high) = (fold(low ^ second, SECOND), fold(high ^ first, FIRST));
@@ -47,13 +48,21 @@ fn fold(word: u64, by: u64) -> u64 {
     low ^ u64::try_from(product >> 64).expect("the high half fits")
 }
 
-/// Two hashes of one value, made side by side in different ways.
-struct Lanes {
+/// Two hashes of one step, made side by side in different ways. Each step begins anew, so that a
+/// processor can
+/// work on several at once; only their results wait for each other.
+pub(super) struct Step {
     first: u64,
     second: u64,
 }
 
-impl Lanes {
+impl Default for Step {
+    fn default() -> Self {
+        Step { first: FIRST, second: SECOND }
+    }
+}
+
+impl Step {
     #[inline]
     fn word(&mut self, word: u64) {
         self.first = fold(self.first ^ word, FIRST);
@@ -74,7 +83,7 @@ impl std::fmt::Display for Digest {
     }
 }
 
-impl Hasher for Lanes {
+impl Hasher for Step {
     fn finish(&self) -> u64 {
         self.first ^ self.second
     }

@@ -6,6 +6,7 @@ use seedlog::time::Instant;
 
 use super::clock::Clock;
 use super::connection::{EndState, Side};
+use super::digest::Step;
 use super::disk::{Disk, End, PowerLoss};
 use super::event::Event;
 use super::fault::Fault;
@@ -40,7 +41,7 @@ impl<N: Node> World<N> {
         slot.alarm = Alarm { at: Some(self.time), token, is_first: true };
         self.push(self.time, Event::Wake { process, token });
         self.tell(process, Lifecycle::Started, observer);
-        self.carry_out(process, out, observer);
+        self.carry_out(process, Step::default(), out, observer);
     }
 
     /// Kills a process that is up. Its page cache survives; peers see their connections close.
@@ -103,8 +104,7 @@ impl<N: Node> World<N> {
     pub fn wipe(&mut self, process: ProcessId, observer: &mut impl Observer<N>) {
         assert!(!self.is_up(process), "a disk is wiped while nobody uses it");
         let slot = &mut self.processes[process.index()];
-        let old = std::mem::take(&mut slot.disk);
-        slot.disk = Disk::blank(&old);
+        slot.disk = Arc::new(Disk::blank(&slot.disk));
         self.faults.count(Fault::Wipe);
         self.tell(process, Lifecycle::Wiped, observer);
     }
@@ -135,7 +135,7 @@ impl<N: Node> World<N> {
         slot.node = None;
         slot.is_paused = false;
         slot.inbox.clear();
-        slot.disk.fenced.clear();
+        Arc::make_mut(&mut slot.disk).fenced.clear();
         slot.alarm = Alarm { token: slot.alarm.token.wrapping_add(1), ..Alarm::default() };
         slot.clear_outbound();
         for (name, side) in self.connections.of(process) {
@@ -156,7 +156,7 @@ impl<N: Node> World<N> {
         let slot = &mut processes[process.index()];
         let profile = slot.disk_faults.as_ref().unwrap_or(disk_faults);
         let rng = slot.disk_stream.get(|| seed.stream("disk", u64::from(process.0), 0));
-        for fault in slot.disk.end(*time, end, profile, rng) {
+        for fault in Arc::make_mut(&mut slot.disk).end(*time, end, profile, rng) {
             faults.count(fault);
         }
     }
@@ -212,7 +212,7 @@ impl<N: Node> World<N> {
 
     /// Flushes, saves and loads do not end until the disk goes on.
     pub fn stall_disk(&mut self, process: ProcessId, stalled: bool) {
-        let disk = &mut self.processes[process.index()].disk;
+        let disk = Arc::make_mut(&mut self.processes[process.index()].disk);
         disk.is_stalled = stalled;
         if !stalled {
             for event in std::mem::take(&mut disk.waiting) {
@@ -223,12 +223,12 @@ impl<N: Node> World<N> {
 
     /// Every write fails while the disk is full.
     pub fn fill_disk(&mut self, process: ProcessId, full: bool) {
-        self.processes[process.index()].disk.is_full = full;
+        Arc::make_mut(&mut self.processes[process.index()].disk).is_full = full;
     }
 
     /// The next write or flush of this log (of anything, if none is named) fails with EIO.
     pub fn fail_disk(&mut self, process: ProcessId, log: Option<seedlog::ids::LogId>) {
-        self.processes[process.index()].disk.fails.push(log);
+        Arc::make_mut(&mut self.processes[process.index()].disk).fails.push(log);
     }
 
     /// Flips one bit, drawn from the disk's stream, in the stored batch that begins at `base` (in
@@ -241,7 +241,7 @@ impl<N: Node> World<N> {
     ) -> bool {
         let slot = &mut self.processes[process.index()];
         let rng = slot.disk_stream.get(|| self.seed.stream("disk", u64::from(process.0), 0));
-        let rots = slot.disk.rot(log, base, rng);
+        let rots = Arc::make_mut(&mut slot.disk).rot(log, base, rng);
         if rots {
             self.faults.count(Fault::BitRot);
         }

@@ -151,7 +151,8 @@ impl<N: Node> World<N> {
         }
     }
 
-    /// Adds a process that is down and whose disk is empty. Its host is `name`; it answers on any port.
+    /// Adds a process that is down and whose disk is empty. Its host is `name`; it answers on any
+    /// port.
     ///
     /// # Panics
     /// If the name is taken.
@@ -167,7 +168,7 @@ impl<N: Node> World<N> {
     /// Puts a file on the disk of a process that is down, durably (formatting).
     pub fn format(&mut self, process: ProcessId, file: FileKey, content: Bytes) {
         assert!(!self.is_up(process), "a disk is formatted while nobody uses it");
-        self.processes[process.index()].disk.format(file, content);
+        Arc::make_mut(&mut self.processes[process.index()].disk).format(file, content);
     }
 
     /// Asks a client process for something, now. Ignored if it is down when the call arrives.

@@ -14,7 +14,8 @@ use super::disk::{Disk, DiskFaults};
 use super::event::Life;
 use super::{Node, ProcessId};
 
-/// A stream of randomness that is made when it is first drawn from, and that forks share until then.
+/// A stream of randomness that is made when it is first drawn from, and that forks share until
+/// then.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stream(Option<Arc<Rng>>);
 
@@ -39,7 +40,8 @@ pub(super) struct Process<N: Node> {
     pub(super) inbox: VecDeque<Input>,
     pub(super) alarm: Alarm,
     pub(super) clock: Clock,
-    pub(super) disk: Disk,
+    /// Shared between forks until one of them writes.
+    pub(super) disk: Arc<Disk>,
     pub(super) disk_faults: Option<Arc<DiskFaults>>,
     pub(super) disk_stream: Stream,
     /// The connections that it opened and has not seen closed, sorted by its own id of them.
@@ -69,7 +71,7 @@ impl<N: Node> Process<N> {
             inbox: VecDeque::new(),
             alarm: Alarm::default(),
             clock: Clock::new(u64::from(id.0 + 1) * 1_000_000_000_000),
-            disk: Disk::default(),
+            disk: Arc::default(),
             disk_faults: None,
             disk_stream: Stream::default(),
             outbound: Vec::new(),

@@ -1,18 +1,21 @@
 //! The event queue: a calendar of the next milliseconds, and a heap for what is later.
 //!
-//! Time is cut into days of some microseconds. A ring holds the days to come, each an unsorted list; the
-//! day at hand is sorted once and then read off. To push is to append to a list of small keys, whatever the
-//! number of nodes. Order is by time and then by the order of pushes: lists and their sort are stable, and what
+//! Time is cut into days of some microseconds. A ring holds the days to come, each an unsorted
+//! list; the
+//! day at hand is sorted once and then read off. To push is to append to a list of small keys,
+//! whatever the
+//! number of nodes. Order is by time and then by the order of pushes: lists and their sort are
+//! stable, and what
 //! comes out of the heap enters its day before anything else can be pushed there.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-/// A day is 2^12 ns: about four microseconds.
-const SHIFT: u32 = 12;
+/// A day is 2^14 ns: about sixteen microseconds.
+const SHIFT: u32 = 14;
 /// Days in the ring: about two milliseconds, more than most messages and flushes take.
-const DAYS: u64 = 512;
-const WORDS: usize = 8;
+const DAYS: u64 = 128;
+const WORDS: usize = 2;
 
 #[derive(Clone, Copy, Debug)]
 struct Key {
@@ -20,7 +23,7 @@ struct Key {
     index: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Queue<T> {
     /// The time popped last: nothing earlier may be pushed.
     last: u64,
@@ -48,6 +51,26 @@ fn wide(index: u32) -> usize {
 /// The place of a day in the ring.
 fn place(day: u64) -> usize {
     usize::try_from(day % DAYS).expect("a small number fits")
+}
+
+/// A clone leaves out the places that a burst has left empty behind the last item.
+impl<T: Clone> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        let used = self.items.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        Queue {
+            last: self.last,
+            now: self.now.clone(),
+            today: self.today[self.done..].to_vec(),
+            done: 0,
+            day: self.day,
+            ring: self.ring.clone(),
+            occupied: self.occupied,
+            far: self.far.clone(),
+            pushed_far: self.pushed_far,
+            items: self.items[..used].to_vec(),
+            free: self.free.iter().copied().filter(|index| wide(*index) < used).collect(),
+        }
+    }
 }
 
 impl<T> Queue<T> {
@@ -110,7 +133,8 @@ impl<T> Queue<T> {
         self.occupied[place / 64] |= 1 << (place % 64);
     }
 
-    /// The earliest entry, the one pushed first if there are several; none that is later than `end`.
+    /// The earliest entry, the one pushed first if there are several; none that is later than
+    /// `end`.
     pub(super) fn pop_until(&mut self, end: u64) -> Option<(u64, T)> {
         loop {
             if let Some(Key { at, index }) = self.today.get(self.done).copied()

@@ -1,9 +1,13 @@
 //! One event at a time: what it is, whom it reaches, and what comes of it.
 
+use std::hash::Hash;
+use std::sync::Arc;
+
 use seedlog::machine::{Effect, Effects, Input};
 use seedlog::time::{Duration, Instant};
 
 use super::connection::Message;
+use super::digest::Step;
 use super::event::Event;
 use super::observer::{Lifecycle, Observer};
 use super::{Node, ProcessId, Stepped, World};
@@ -100,9 +104,11 @@ impl<N: Node> World<N> {
             self.faults.count(fault);
         }
         if let Input::Lost { log } = &input {
-            self.processes[process.index()].disk.fenced.retain(|fenced| fenced != log);
+            let disk = &mut self.processes[process.index()].disk;
+            Arc::make_mut(disk).fenced.retain(|fenced| fenced != log);
         }
-        self.digest.absorb(&(process.0, now, &input));
+        let mut step = Step::default();
+        (process.0, now, &input).hash(&mut step);
         observer.delivered(self, process, &input);
         let mut out = std::mem::take(&mut self.out);
         let node = self.processes[process.index()].node.as_mut().expect("admitted, so it is up");
@@ -110,17 +116,20 @@ impl<N: Node> World<N> {
         if self.self_checks {
             node.check();
         }
-        self.carry_out(process, out, observer);
+        self.carry_out(process, step, out, observer);
     }
 
-    /// Carries out the effects of a step or of a start, in their order.
+    /// Carries out the effects of a step or of a start, in their order. `step` has hashed the
+    /// input.
     pub(super) fn carry_out(
         &mut self,
         process: ProcessId,
+        mut step: Step,
         mut out: Effects,
         observer: &mut impl Observer<N>,
     ) {
-        self.digest.absorb(&out.as_slice());
+        out.as_slice().hash(&mut step);
+        self.digest.join(step);
         observer.effects(self, process, out.as_slice());
         let mut halts = false;
         for effect in out.drain() {

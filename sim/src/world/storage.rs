@@ -39,7 +39,7 @@ impl<N: Node> World<N> {
                 let batches = disk.load(log, from, max_bytes);
                 let load = faults.load;
                 let time = self.draw(process, load);
-                let at = self.processes[process.index()].disk.busy(now, time);
+                let at = self.disk_and_faults(process).0.busy(now, time);
                 let incarnation = self.incarnation(process);
                 let input = Box::new(Input::Loaded { log, from, batches });
                 self.push(at, Event::Input { process, incarnation, input });
@@ -56,13 +56,13 @@ impl<N: Node> World<N> {
 
     /// Tells a process that a write of a log failed; until it knows, nothing more is written there.
     fn lose(&mut self, process: ProcessId, log: LogId) {
-        self.processes[process.index()].disk.fenced.push(log);
+        self.disk_and_faults(process).0.fenced.push(log);
         self.push_input(process, Input::Lost { log });
     }
 
     fn disk_and_faults(&mut self, process: ProcessId) -> (&mut Disk, &DiskFaults) {
         let slot = &mut self.processes[process.index()];
-        (&mut slot.disk, slot.disk_faults.as_ref().unwrap_or(&self.disk_faults))
+        (Arc::make_mut(&mut slot.disk), slot.disk_faults.as_ref().unwrap_or(&self.disk_faults))
     }
 
     fn disk_rng(&mut self, process: ProcessId) -> &mut Rng {
@@ -126,7 +126,7 @@ impl<N: Node> World<N> {
         let time = self.draw(process, span);
         let now = self.time;
         let slot = &mut self.processes[process.index()];
-        let (at, writes) = slot.disk.flush(now, time, log);
+        let (at, writes) = Arc::make_mut(&mut slot.disk).flush(now, time, log);
         let life = slot.life();
         self.push(at, Event::Flushed { process, life, log, upto, writes });
     }
@@ -137,7 +137,7 @@ impl<N: Node> World<N> {
                 let slot = &mut self.processes[process.index()];
                 let rng =
                     slot.disk_stream.get(|| self.seed.stream("disk", u64::from(process.0), 0));
-                slot.disk.save_failed(file, value, rng);
+                Arc::make_mut(&mut slot.disk).save_failed(file, value, rng);
             }
             self.push_input(process, Input::LostFile { file });
             return;
@@ -146,7 +146,7 @@ impl<N: Node> World<N> {
         let time = self.draw(process, span);
         let now = self.time;
         let slot = &mut self.processes[process.index()];
-        let at = slot.disk.save(now, time, file, value);
+        let at = Arc::make_mut(&mut slot.disk).save(now, time, file, value);
         let life = slot.life();
         self.push(at, Event::Saved { process, life, file });
     }
@@ -167,10 +167,16 @@ impl<N: Node> World<N> {
         }
         if slot.disk.is_stalled {
             self.faults.count(Fault::DiskStall);
-            slot.disk.waiting.push(Event::Flushed { process, life, log, upto, writes });
+            Arc::make_mut(&mut slot.disk).waiting.push(Event::Flushed {
+                process,
+                life,
+                log,
+                upto,
+                writes,
+            });
             return None;
         }
-        slot.disk.flushed(log, writes);
+        Arc::make_mut(&mut slot.disk).flushed(log, writes);
         (present == life).then_some((process, Input::Flushed { log, upto }))
     }
 
@@ -188,7 +194,7 @@ impl<N: Node> World<N> {
         }
         if slot.disk.is_stalled {
             self.faults.count(Fault::DiskStall);
-            slot.disk.waiting.push(Event::Saved { process, life, file });
+            Arc::make_mut(&mut slot.disk).waiting.push(Event::Saved { process, life, file });
             return None;
         }
         let (disk, faults) = self.disk_and_faults(process);
@@ -209,7 +215,11 @@ impl<N: Node> World<N> {
         }
         if slot.disk.is_stalled && matches!(*input, Input::Loaded { .. }) {
             self.faults.count(Fault::DiskStall);
-            slot.disk.waiting.push(Event::Input { process, incarnation, input });
+            Arc::make_mut(&mut slot.disk).waiting.push(Event::Input {
+                process,
+                incarnation,
+                input,
+            });
             return None;
         }
         Some((process, *input))
