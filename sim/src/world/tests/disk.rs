@@ -125,11 +125,27 @@ fn an_error_loses_the_write_and_tells_the_process() {
 }
 
 #[test]
+fn nothing_is_written_behind_a_failed_write_until_the_process_knows() {
+    let (mut world, process) = written(1, 2, 0);
+    world.fail_disk(process, Some(LOG));
+    send(&mut world, process, 3..=5);
+    world.run_for(millis(10), &mut ());
+    assert_eq!(count(&world, process, is_lost), 1);
+    assert!(world.disk(process).batches(LOG).all(|(base, bytes)| base.0 < 2 || bytes.len() < 40));
+    send(&mut world, process, 6..=6);
+    world.run_for(millis(10), &mut ());
+    let last = world.disk(process).batches(LOG).last().expect("one");
+    assert_eq!((last.0, last.1.len()), (Offset(5), 40), "it may go on if it wants to");
+}
+
+#[test]
 fn errors_come_as_often_as_their_ratio_says() {
     let (mut world, process) = disk(1, writer);
     world.set_disk(process, DiskFaults { error: Ratio::new(1, 4), ..Default::default() });
-    send(&mut world, process, 1..=100);
-    world.run_for(millis(10), &mut ());
+    for number in 1..=100 {
+        send(&mut world, process, number..=number);
+        world.run_for(millis(1), &mut ());
+    }
     let lost = count(&world, process, is_lost);
     assert!((10..40).contains(&lost));
     assert_eq!(delivered(&world, Fault::DiskError), u64::try_from(lost).expect("few"));
