@@ -13,6 +13,7 @@ mod trace;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 
 pub use diff::first_difference;
 pub use execute::{execute, load, record};
@@ -29,8 +30,13 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            let missing = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+            if !error.use_stderr() || error.kind() == missing {
+                let _ = error.print();
+                return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            }
+            eprintln!("sim: {}", one_line(&error.to_string()));
+            return ExitCode::from(USAGE);
         }
     };
     execute::catch_panics();
@@ -54,6 +60,14 @@ pub fn main() -> ExitCode {
             ExitCode::from(USAGE)
         }
     }
+}
+
+/// A mistake on the command line, in one line: what clap says before its usage.
+fn one_line(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let said = text.split("\n\nUsage:").next().unwrap_or(text);
+    let said = said.split("\n\nFor more information").next().unwrap_or(said);
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The language of scenarios and scripts, as the documentation of [`crate::scenario`] tells it.

@@ -109,7 +109,7 @@ impl Run {
     }
 
     /// Whether a broker runs in the incarnation that the controller has registered.
-    fn is_known(&self, node: NodeId) -> bool {
+    pub(super) fn is_known(&self, node: NodeId) -> bool {
         let running = self.cluster.of_node(node).and_then(|process| self.world.node(process));
         let epoch = running.and_then(Process::broker).map(seedlog::broker::Broker::epoch);
         let registered = self.image.brokers.get(&node).map(|broker| broker.epoch);

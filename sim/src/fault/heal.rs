@@ -102,16 +102,21 @@ impl Run {
             let needed = self.image.topic_config(id.topic).map_or(1, |c| partition.min_isr(c));
             let candidates = partition.isr.iter().chain(partition.elr.iter());
             let keeps = candidates.into_iter().all(|node| !is_out(node));
-            left >= needed.max(1) && (keeps || self.survivors(out, partition) >= needed)
+            left >= needed.max(1) && (keeps || self.has_survivor(out, partition))
         })
     }
 
-    /// Candidates inside the core.
-    fn survivors(&self, out: &[ProcessId], partition: &seedlog::metadata::PartitionImage) -> usize {
-        let candidates = partition.isr.iter().chain(partition.elr.iter());
-        let inside = candidates.filter(|node| {
-            self.cluster.of_node(**node).is_some_and(|process| !out.contains(&process))
-        });
-        inside.count()
+    /// Whether a candidate inside the core can lead as it is. One that is down cannot: its new
+    /// incarnation counts as unclean, and leaves ISR and ELR.
+    fn has_survivor(
+        &self,
+        out: &[ProcessId],
+        partition: &seedlog::metadata::PartitionImage,
+    ) -> bool {
+        let mut candidates = partition.isr.iter().chain(partition.elr.iter());
+        candidates.any(|node| {
+            let outside = self.cluster.of_node(*node).is_none_or(|process| out.contains(&process));
+            !outside && self.is_known(*node)
+        })
     }
 }
