@@ -71,6 +71,12 @@ enum State {
     },
 }
 
+impl State {
+    fn dials(&self, of: ConnId) -> bool {
+        matches!(self, State::Dialling { conn, .. } if *conn == of)
+    }
+}
+
 #[derive(Clone, Debug)]
 struct InFlight<T> {
     correlation: CorrelationId,
@@ -197,10 +203,8 @@ impl<P: Ord + Clone, T> Channels<P, T> {
 
     /// Takes `Input::Opened`; answers the peer that can be sent to now.
     pub fn opened(&mut self, conn: ConnId) -> Option<P> {
-        let (peer, channel) = self
-            .channels
-            .iter_mut()
-            .find(|(_, channel)| matches!(channel.state, State::Dialling { conn: own, .. } if own == conn))?;
+        let (peer, channel) =
+            self.channels.iter_mut().find(|(_, channel)| channel.state.dials(conn))?;
         channel.state = State::Open { conn };
         Some(peer.clone())
     }
