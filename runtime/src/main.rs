@@ -11,7 +11,7 @@ use std::io::IsTerminal;
 use std::os::unix::fs::FileTypeExt;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, value_parser};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::cluster::Cluster;
@@ -28,13 +28,13 @@ enum Command {
     /// Runs a cluster in this process; takes commands on its input (try `help`).
     Up {
         /// Brokers, on consecutive ports.
-        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+        #[arg(long, default_value_t = 3, value_parser = value_parser!(u16).range(1..=100))]
         brokers: u16,
         /// The first broker's port.
-        #[arg(long, default_value_t = 9092, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+        #[arg(long, default_value_t = 9092, value_parser = value_parser!(u16).range(1..=65_000))]
         port: u16,
         /// Controllers of the metadata quorum.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=5))]
+        #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..=5))]
         controllers: u16,
     },
     /// Sends each line of its input as a record.

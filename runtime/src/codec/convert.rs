@@ -15,12 +15,6 @@ use seedlog::message::offsets::OffsetSpec;
 use seedlog::message::produce::Acks;
 use seedlog::time::{Duration, Timestamp};
 
-/// A value of the core and its form on the wire.
-pub trait Wire<W> {
-    fn out(&self) -> W;
-    fn back(wire: W) -> Self;
-}
-
 macro_rules! wire {
     ($($core:ty = $wire:ty: |$own:ident| $out:expr, |$theirs:ident| $back:expr;)*) => {$(
         impl Wire<$wire> for $core {
@@ -241,4 +235,10 @@ fn joined(chunks: &[Bytes]) -> Bytes {
 
 pub fn string(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
+}
+
+/// A value of the core and its form on the wire.
+pub trait Wire<W> {
+    fn out(&self) -> W;
+    fn back(wire: W) -> Self;
 }
