@@ -8,9 +8,11 @@ use super::cli::ReportArgs;
 use super::{execute, print};
 use crate::run::Report;
 
+/// Writes a page about the scenarios of a folder.
+type Page = fn(&Path) -> Result<String, String>;
+
 /// The pages, with what writes them.
-const PAGES: [(&str, fn(&Path) -> Result<String, String>); 2] =
-    [("scenarios.md", scenarios), ("zoo.md", zoo)];
+const PAGES: [(&str, Page); 2] = [("scenarios.md", scenarios), ("zoo.md", zoo)];
 
 /// `sim report`.
 ///
