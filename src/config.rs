@@ -107,7 +107,9 @@ setting_enum!(
 
 /// Makes a struct of settings that can be listed, set and printed by name.
 macro_rules! settings {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr, $key:literal;)* }) => {
+    ($(#[$meta:meta])* $name:ident {
+        $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr, $key:literal;)*
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub struct $name { $($(#[$doc])* pub $field: $type,)* }

@@ -19,7 +19,13 @@ pub enum Event {
     /// This broker no longer hosts the partition, or it has no leader.
     ReplicaStopped { partition: PartitionId },
     /// A replica's high watermark moved.
-    HighWatermark { partition: PartitionId, leader_epoch: LeaderEpoch, offset: Offset, leads: bool },
+    HighWatermark {
+        partition: PartitionId,
+        leader_epoch: LeaderEpoch,
+        offset: Offset,
+        /// Whether this replica leads.
+        leads: bool,
+    },
     /// The leader's view of the ISR changed; see [`IsrView`].
     Isr { partition: PartitionId, view: Arc<IsrView> },
     /// A broker learned its epoch from the controller.

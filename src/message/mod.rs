@@ -74,7 +74,10 @@ apis! {
     Produce(produce::ProduceRequest, produce::ProduceResponse),
     Fetch(fetch::FetchRequest, fetch::FetchResponse),
     ListOffsets(offsets::ListOffsetsRequest, offsets::ListOffsetsResponse),
-    OffsetForLeaderEpoch(offsets::OffsetForLeaderEpochRequest, offsets::OffsetForLeaderEpochResponse),
+    OffsetForLeaderEpoch(
+        offsets::OffsetForLeaderEpochRequest,
+        offsets::OffsetForLeaderEpochResponse
+    ),
     DeleteRecords(offsets::DeleteRecordsRequest, offsets::DeleteRecordsResponse),
     InitProducerId(produce::InitProducerIdRequest, produce::InitProducerIdResponse),
     Metadata(metadata::MetadataRequest, metadata::MetadataResponse),
@@ -84,7 +87,10 @@ apis! {
     CreatePartitions(admin::CreatePartitionsRequest, admin::CreatePartitionsResponse),
     DescribeConfigs(admin::DescribeConfigsRequest, admin::DescribeConfigsResponse),
     IncrementalAlterConfigs(admin::AlterConfigsRequest, admin::AlterConfigsResponse),
-    AlterPartitionReassignments(admin::AlterReassignmentsRequest, admin::AlterReassignmentsResponse),
+    AlterPartitionReassignments(
+        admin::AlterReassignmentsRequest,
+        admin::AlterReassignmentsResponse
+    ),
     ListPartitionReassignments(admin::ListReassignmentsRequest, admin::ListReassignmentsResponse),
     ElectLeaders(admin::ElectLeadersRequest, admin::ElectLeadersResponse),
     BrokerRegistration(cluster::BrokerRegistrationRequest, cluster::BrokerRegistrationResponse),

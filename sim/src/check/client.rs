@@ -178,7 +178,8 @@ impl Ledger {
         if let Some(record) = record {
             let place = self.places.get(&record).copied();
             if place.is_some() || !self.forgotten {
-                tally.expect(Check::InconsistentOffsets, place == Some((id, offset)) || self.is_copy(record, id, offset, committed), || {
+                let there = place == Some((id, offset)) || is_copy(record, offset, committed);
+                tally.expect(Check::InconsistentOffsets, there, || {
                     format!("consumer {consumer} read record {record} at {id} {offset}, committed is at {place:?}")
                 });
             }
@@ -197,20 +198,6 @@ impl Ledger {
         }
     }
 
-    /// Without idempotence a record may stand at several offsets.
-    fn is_copy(
-        &self,
-        record: RecordId,
-        id: PartitionId,
-        offset: Offset,
-        committed: &GhostLog,
-    ) -> bool {
-        let _ = id;
-        committed.at(offset).is_some_and(|batch| {
-            RecordId::in_batch(&batch.bytes).any(|found| found == (record, offset))
-        })
-    }
-
     /// At the end, when consumers had time to read everything.
     pub fn ended(&self, excused: impl Fn(PartitionId) -> bool, tally: &mut Tally) {
         for ((consumer, id), next) in &self.cursors {
@@ -223,6 +210,12 @@ impl Ledger {
             });
         }
     }
+}
+
+/// Without idempotence a record may stand at several offsets.
+fn is_copy(record: RecordId, offset: Offset, committed: &GhostLog) -> bool {
+    let Some(batch) = committed.at(offset) else { return false };
+    RecordId::in_batch(&batch.bytes).any(|found| found == (record, offset))
 }
 
 /// A data batch that lies wholly in `from..to`.

@@ -69,8 +69,10 @@ fn run(path: &Path, set: &[String]) -> Result<Report, String> {
 fn scenarios(folder: &Path) -> Result<String, String> {
     let mut page = String::from(
         "# Scenarios\n\n\
-         Each file under `scenarios/`, run once at the seed that it names. Written by `sim report`.\n\n\
-         | scenario | claim | seed | verdict | events | simulated s | ok / fail / info | faults | digest |\n\
+         Each file under `scenarios/`, run once at the seed that it names. \
+         Written by `sim report`.\n\n\
+         | scenario | claim | seed | verdict | events | simulated s | ok / fail / info \
+         | faults | digest |\n\
          |---|---|---:|---|---:|---:|---:|---:|---|\n",
     );
     for path in files(folder)? {
@@ -97,7 +99,8 @@ fn scenarios(folder: &Path) -> Result<String, String> {
 fn zoo(folder: &Path) -> Result<String, String> {
     let mut page = String::from(
         "# The zoo\n\n\
-         Historically real protocol bugs, each behind a switch. `sim run scenarios/zoo/ID.toml` runs one; \
+         Historically real protocol bugs, each behind a switch. \
+         `sim run scenarios/zoo/ID.toml` runs one; \
          with `--set defects=none` the same schedule is held. Written by `sim report`.\n\n\
          | switch | the rule that it breaks | found as | after events | at ms | without it |\n\
          |---|---|---|---:|---:|---|\n",
