@@ -1,6 +1,5 @@
 //! Bits that flip on their way, in record batches only: a frame is checked by TCP, and a codec
-//! would
-//! refuse most of what got through.
+//! would refuse most of what got through.
 
 use std::sync::Arc;
 

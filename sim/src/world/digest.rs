@@ -49,8 +49,7 @@ fn fold(word: u64, by: u64) -> u64 {
 }
 
 /// Two hashes of one step, made side by side in different ways. Each step begins anew, so that a
-/// processor can
-/// work on several at once; only their results wait for each other.
+/// processor can work on several at once; only their results wait for each other.
 pub(super) struct Step {
     first: u64,
     second: u64,

@@ -1,12 +1,10 @@
 //! The event queue: a calendar of the next milliseconds, and a heap for what is later.
 //!
 //! Time is cut into days of some microseconds. A ring holds the days to come, each an unsorted
-//! list; the
-//! day at hand is sorted once and then read off. To push is to append to a list of small keys,
-//! whatever the
-//! number of nodes. Order is by time and then by the order of pushes: lists and their sort are
-//! stable, and what
-//! comes out of the heap enters its day before anything else can be pushed there.
+//! list; the day at hand is sorted once and then read off. To push is to append to a list of small
+//! keys, whatever the number of nodes. Order is by time and then by the order of pushes: lists and
+//! their sort are stable, and what comes out of the heap enters its day before anything else can be
+//! pushed there.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

@@ -51,9 +51,8 @@ impl Draw for Rng {
 }
 
 /// A stream in one word (SplitMix64), begun by a draw from ChaCha. A world has thousands of links
-/// and draws
-/// for each message: a generator of 300 bytes a link costs more in cache misses and forks than all
-/// the rest.
+/// and draws for each message: a generator of 300 bytes a link costs more in cache misses and forks
+/// than all the rest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SmallStream(u64);
 

@@ -84,8 +84,7 @@ impl Batches {
     }
 
     /// Batches from the first whose base is at or above `from`. Bases grow, unless a defect
-    /// appended
-    /// behind a torn batch.
+    /// appended behind a torn batch.
     pub(super) fn from(&self, from: Offset) -> impl Iterator<Item = &Stored> {
         let segment = self
             .sealed

@@ -58,8 +58,7 @@ const GRAIN: Duration = Duration::from_secs(1);
 
 impl DiskLog {
     /// An empty log. Its writes count on from `writes`, so that a flush of a log that was there
-    /// before
-    /// it cannot be taken for one of its own.
+    /// before it cannot be taken for one of its own.
     pub(super) fn new(name: Arc<LogName>, writes: u64) -> Self {
         DiskLog {
             name,

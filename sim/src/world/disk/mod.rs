@@ -368,8 +368,7 @@ fn base_of(batch: &[u8]) -> Option<Offset> {
 }
 
 /// Where the part of a batch begins that its checksum protects, counting the magic byte and the
-/// checksum:
-/// Kafka cannot notice a flip of the base offset or of the leader epoch before it.
+/// checksum: Kafka cannot notice a flip of the base offset or of the leader epoch before it.
 const PROTECTED: usize = 16;
 
 /// A copy with one flipped bit in its protected part; none if it has no such part.

@@ -133,8 +133,7 @@ pub(super) fn server(_: &mut Peer, input: &Input, out: &mut Effects) {
 }
 
 /// Connects to `server` at once, and again when told; call N sends heartbeat N, a negative call
-/// does
-/// something else: see the constants below.
+/// does something else: see the constants below.
 pub(super) fn client(_: &mut Peer, input: &Input, out: &mut Effects) {
     match input {
         Input::Wake => out.push(Effect::Connect { conn: CONN, to: endpoint("server") }),
