@@ -76,6 +76,8 @@ pub(super) struct Link {
 
 /// What the network decides about one message.
 pub(super) struct Fate {
+    /// Whether anything but the usual delay happens to it.
+    pub(super) is_troubled: bool,
     pub(super) is_lost: bool,
     pub(super) resets: bool,
     pub(super) is_corrupt: bool,
@@ -181,6 +183,7 @@ impl Links {
         self.with(index, |faults, rng| {
             let latency = faults.latency.draw_nanos(rng);
             let mut fate = Fate {
+                is_troubled: !is_quiet,
                 is_lost: false,
                 resets: false,
                 is_corrupt: false,

@@ -2,14 +2,14 @@
 
 use seedlog::ids::{ConnId, Endpoint};
 use seedlog::machine::Input;
-use seedlog::time::{Duration, Instant};
+use seedlog::time::{Duration, Instant, nanos};
 
 use super::connection::{ConnectionRef, EndState, Message, Side};
 use super::corrupt::corrupt;
 use super::event::Event;
 use super::fault::Fault;
 use super::hold::{ActiveHold, Hold, HoldId};
-use super::link::{NetworkFaults, Queued};
+use super::link::{Fate, NetworkFaults, Queued};
 use super::{Node, ProcessId, World};
 
 /// When an attempt to connect that found nobody is repeated, and when it is given up: TCP's first
@@ -116,61 +116,72 @@ impl<N: Node> World<N> {
     }
 
     /// Takes a message over its link, unless that is blocked or clogged.
-    fn route(&mut self, name: ConnectionRef, sender: Side, message: Message) {
+    fn route(&mut self, name: ConnectionRef, sender: Side, mut message: Message) {
         let Some(connection) = self.connections.get_mut(name) else { return };
         let direction = connection.direction_mut(sender);
         let link = self.links.at(direction.link);
         if link.is_blocked {
             direction.gap = true;
             self.faults.count(Fault::Block);
-        } else if link.is_clogged {
+            return;
+        }
+        if link.is_clogged {
             self.links.enqueue(direction.link, Queued { connection: name, sender, message });
-        } else if matches!(message, Message::Fin) {
-            let at = self.time + self.links.latency(direction.link);
-            direction.last = direction.last.max(at);
-            let (at, number) = (direction.last, direction.sent);
-            let event =
-                Event::Message { connection: name, sender, is_copy: false, number, message };
-            self.push(at, event);
-        } else {
-            self.launch(name, sender, message);
+            return;
         }
-    }
-
-    /// Lets the network decide about a request or a response.
-    fn launch(&mut self, name: ConnectionRef, sender: Side, mut message: Message) {
-        let connection = self.connections.get_mut(name).expect("sent on a connection");
-        let direction = connection.direction_mut(sender);
-        let fate = self.links.fate(direction.link);
         let number = direction.sent;
-        direction.sent = number.wrapping_add(1);
-        if fate.is_lost {
-            self.faults.count(Fault::Loss);
-            return;
-        }
-        if fate.resets {
-            self.faults.count(Fault::Reset);
-            self.reset_connection(name);
-            return;
-        }
-        if fate.is_corrupt && self.links.with(direction.link, |_, rng| corrupt(&mut message, rng)) {
-            self.faults.count(Fault::Corrupt);
-        }
-        if fate.is_delayed {
-            self.faults.count(Fault::Delay);
-        }
-        let mut at = Instant::from_nanos(self.time.as_nanos() + fate.latency);
-        if !fate.is_loose {
+        let (latency, is_loose, copy_after) = if matches!(message, Message::Fin) {
+            (nanos(self.links.latency(direction.link)), false, None)
+        } else {
+            let fate = self.links.fate(direction.link);
+            direction.sent = number.wrapping_add(1);
+            if fate.is_troubled && !self.trouble(name, sender, &fate, &mut message) {
+                return;
+            }
+            (fate.latency, fate.is_loose, fate.copy_after)
+        };
+        let mut at = Instant::from_nanos(self.time.as_nanos() + latency);
+        if !is_loose {
+            let connection = self.connections.get_mut(name).expect("it was not reset");
+            let direction = connection.direction_mut(sender);
             direction.last = direction.last.max(at);
             at = direction.last;
         }
         let connection = name;
-        if let Some(after) = fate.copy_after {
+        if let Some(after) = copy_after {
             let message = message.clone();
             let event = Event::Message { connection, sender, is_copy: true, number, message };
             self.push(Instant::from_nanos(at.as_nanos() + after), event);
         }
         self.push(at, Event::Message { connection, sender, is_copy: false, number, message });
+    }
+
+    /// Does to a message what the network has decided; false if it goes no further.
+    fn trouble(
+        &mut self,
+        name: ConnectionRef,
+        sender: Side,
+        fate: &Fate,
+        message: &mut Message,
+    ) -> bool {
+        if fate.is_lost {
+            self.faults.count(Fault::Loss);
+            return false;
+        }
+        if fate.resets {
+            self.faults.count(Fault::Reset);
+            self.reset_connection(name);
+            return false;
+        }
+        let connection = self.connections.get(name).expect("it was just seen");
+        let link = connection.direction(sender).link;
+        if fate.is_corrupt && self.links.with(link, |_, rng| corrupt(message, rng)) {
+            self.faults.count(Fault::Corrupt);
+        }
+        if fate.is_delayed {
+            self.faults.count(Fault::Delay);
+        }
+        true
     }
 
     /// A message reaches the other end.
