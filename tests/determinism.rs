@@ -34,7 +34,7 @@ fn the_same_seed_twice_is_the_same_run() {
 fn another_seed_or_another_setting_is_another_run() {
     let first = digest(&mut Run::new(&scenario(&[]), 7, false));
     assert_ne!(first, digest(&mut Run::new(&scenario(&[]), 8, false)));
-    let other = scenario(&["replica.fetch.wait.max.ms=499"]);
+    let other = scenario(&["broker.replica.fetch.wait.max.ms=499"]);
     assert_ne!(first, digest(&mut Run::new(&other, 7, false)));
 }
 
@@ -42,7 +42,7 @@ fn another_seed_or_another_setting_is_another_run() {
 fn a_fork_in_the_middle_ends_as_its_origin_does() {
     let scenario = scenario(&[]);
     let mut origin = Run::new(&scenario, 7, true);
-    for _ in 0..20_000 {
+    for _ in 0..5_000 {
         assert!(origin.step(), "the middle of a run is not its end");
     }
     let mut fork = origin.clone();
@@ -54,7 +54,7 @@ fn a_fork_in_the_middle_ends_as_its_origin_does() {
 fn a_fork_that_is_disturbed_ends_elsewhere() {
     let scenario = scenario(&[]);
     let mut origin = Run::new(&scenario, 7, true);
-    for _ in 0..20_000 {
+    for _ in 0..5_000 {
         origin.step();
     }
     let mut fork = origin.clone();

@@ -140,7 +140,7 @@ impl Run {
         NodeExpr::Who(self.cluster.who(process))
     }
 
-    fn one(&self, process: ProcessId) -> Group {
+    pub(crate) fn one(&self, process: ProcessId) -> Group {
         Group::Nodes(vec![self.expr(process)])
     }
 

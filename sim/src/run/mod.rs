@@ -26,7 +26,7 @@ use crate::check::{CheckSettings, Checkers, Promises};
 use crate::cluster::{self, Cluster, Process};
 use crate::fault::{self, Lossy, Source};
 use crate::scenario::Scenario;
-use crate::scenario::script::{Action, Role};
+use crate::scenario::script::{Action, ProcessAct, Role};
 use crate::workload::{Sent, Told, Workload};
 use crate::world::{
     DiskFaults, HoldId, Lifecycle, NetworkFaults, ProcessId, Seed, Stepped, World, WorldConfig,
@@ -236,10 +236,14 @@ impl Run {
 
     /// A process that stopped itself is started again, as an init system would.
     fn supervise(&mut self, process: ProcessId) {
+        if self.decisions.is_replaying() {
+            return;
+        }
         let wanted =
             if self.raging { !self.is_held_down(process) } else { self.core.contains(&process) };
         if wanted && !self.world.is_up(process) {
-            self.world.start(process, &mut self.watch);
+            let start = Action::Process(ProcessAct::Start, self.one(process));
+            self.decided(&start);
         }
     }
 

@@ -29,7 +29,10 @@ pub struct ProducerClient {
     topics: Arc<[TopicName]>,
     every: Span,
     padding: Range,
+    /// Draws what is sent.
     rng: Rng,
+    /// Draws when and where to. A stream of its own: a replay draws nothing from it.
+    pace: Rng,
     pub totals: Totals,
 }
 
@@ -85,18 +88,19 @@ impl ProducerClient {
             every: workload.every,
             padding: workload.padding,
             rng: seed.stream("producer", u64::from(number), 0),
+            pace: seed.stream("producer pace", u64::from(number), 0),
             totals: Totals::default(),
         }
     }
 
     /// When the next send is due, from now.
     pub fn pause(&mut self) -> Duration {
-        self.every.draw(&mut self.rng)
+        self.every.draw(&mut self.pace)
     }
 
     /// A topic for the next record.
     pub fn topic(&mut self) -> TopicName {
-        let index = if self.topics.len() == 1 { 0 } else { self.rng.index(self.topics.len()) };
+        let index = if self.topics.len() == 1 { 0 } else { self.pace.index(self.topics.len()) };
         self.topics[index].clone()
     }
 

@@ -32,8 +32,8 @@ impl<N: Node> World<N> {
                 self.time = at;
                 self.at_once = 0;
             }
+            // The digest knows nothing of a run's own timetable: a replay has another one.
             if let Event::Control(token) = event {
-                self.digest.absorb(&(self.time, token));
                 return Some(Stepped::Control(token));
             }
             let target = if let Event::Inbox { process, incarnation } = event {
