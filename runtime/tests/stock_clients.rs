@@ -67,6 +67,11 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// Says why on the process's own standard error: the test harness keeps what a passing test prints.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
 fn kcat() -> Option<&'static str> {
     let installed = || succeeds("kcat", &["-V"]);
     let install =
@@ -74,7 +79,7 @@ fn kcat() -> Option<&'static str> {
     if installed() || (install() && installed()) {
         return Some("kcat");
     }
-    println!("skipped: kcat is not installed, and apt-get cannot install it here");
+    skipped("kcat is not installed, and apt-get cannot install it here");
     None
 }
 
@@ -91,7 +96,7 @@ fn python() -> Option<String> {
     if succeeds(&python, &import) || (made() && install() && succeeds(&python, &import)) {
         return Some(python);
     }
-    println!("skipped: Python's confluent-kafka is not installed, and pip cannot install it here");
+    skipped("Python's confluent-kafka is not installed, and pip cannot install it here");
     None
 }
 

@@ -18,6 +18,8 @@ use super::read::{Table, suggestion};
 use super::script;
 use super::text::{Error, Kind, Text, Value};
 use super::value::{Range, Ratio, Span};
+use crate::check::Check;
+use crate::world;
 
 /// A setting's name and value.
 type TextPair = (Arc<str>, Arc<str>);
@@ -488,14 +490,25 @@ fn defects(root: &mut Table<'_>) -> Result<Defects, Error> {
     Ok(defects)
 }
 
+/// Whether a run counts something under that name. (Marks are named by the core as it runs.)
+fn is_counter(name: &str) -> bool {
+    if let Some(fault) = name.strip_prefix("fault.") {
+        return world::Fault::ALL.iter().any(|known| known.name() == fault);
+    }
+    if let Some(code) = name.strip_prefix("check.") {
+        return Check::ALL.iter().any(|known| known.code() == code);
+    }
+    matches!(name, "acked" | "consumed" | "leaders" | "controllers")
+        || name.starts_with("sometimes.")
+}
+
 /// `require = ["acked >= 100", "fault.crash >= 1"]`.
 fn requirements(root: &mut Table<'_>) -> Result<Vec<Requirement>, Error> {
     let mut list = Vec::new();
     for (place, text) in root.strings("require")? {
         let parsed = text.split_once(">=").and_then(|(name, number)| {
             let name = name.trim();
-            let known = matches!(name, "acked" | "consumed" | "leaders" | "controllers")
-                || ["fault.", "check.", "sometimes."].iter().any(|prefix| name.starts_with(prefix));
+            let known = is_counter(name);
             let at_least = number.trim().parse().ok().filter(|_| known)?;
             Some(Requirement { name: name.to_string(), at_least })
         });

@@ -162,3 +162,19 @@ proptest! {
         let _ = Scenario::parse("s.toml", "[[step]]\ndo = \"end\"", &[text]);
     }
 }
+
+#[test]
+fn a_requirement_names_what_a_run_counts() {
+    for (name, known) in [
+        ("acked", true),
+        ("fault.crash", true),
+        ("check.R4", true),
+        ("fault.crsh", false),
+        ("check.R99", false),
+        ("acks", false),
+    ] {
+        let text = format!("# A claim.\nrequire = [\"{name} >= 1\"]\n");
+        let read = Scenario::parse("a.toml", &text, &[]);
+        assert_eq!(read.is_ok(), known, "{name}");
+    }
+}
