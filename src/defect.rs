@@ -147,6 +147,103 @@ defects! {
     /// Retries + max.in.flight>1 without idempotence; right: 1 in flight or idempotence.
     /// (KAFKA-3197)
     ReorderInflight = "reorder-inflight",
+    /// Client reuses its sequence numbers in the next transaction, and the broker dedupes to the
+    /// old aborted record; right: epoch bump or reset per transaction. (Redpanda #5026)
+    SeqReuseAfterAbort = "seq-reuse-after-abort",
+    /// EndTxn keyed by (producer id, epoch) only, and the epoch constant across transactions;
+    /// right: bump the epoch with each transaction (KIP-890 part 2). (KAFKA-17754)
+    DelayedEndtxn = "delayed-endtxn",
+    /// Transactional batch appended with no open transaction at the coordinator; right: verify
+    /// first (v1) or add implicitly (v2). (KIP-890 part 1, KAFKA-14561/14402)
+    ProduceAfterMarker = "produce-after-marker",
+    /// Timeout abort keeps the epoch; right: bump the epoch and abort with it. (KAFKA-6119)
+    TimeoutNoBump = "timeout-no-bump",
+    /// InitProducerId aborts an open transaction with the old epoch; right: bump first.
+    /// (KAFKA-5231)
+    InitpidNoBump = "initpid-no-bump",
+    /// Partition ignores the coordinator epoch of a marker; right: reject a lower one
+    /// (TRANSACTION_COORDINATOR_FENCED). (KIP-98)
+    ZombieTcMarker = "zombie-tc-marker",
+    /// Coordinator sends markers and answers before Prepare is committed in its log; right: after.
+    /// (KIP-98)
+    TcDecideBeforeDurable = "tc-decide-before-durable",
+    /// A loading coordinator does not resume transactions in Prepare; right: send their markers
+    /// again. (KoP #1412)
+    TcLoadDropsPrepare = "tc-load-drops-prepare",
+    /// Partition accepts a marker with its present epoch; right: v2 needs a higher one. (KIP-1228,
+    /// KAFKA-19446)
+    Tv2MarkerSameEpochOk = "tv2-marker-same-epoch-ok",
+    /// Coordinator accepts partitions while the last transaction is in Prepare; right:
+    /// CONCURRENT_TRANSACTIONS. (KIP-98)
+    NewTxnBeforeComplete = "new-txn-before-complete",
+    /// Client sends EndTxn with unacknowledged sends; right: wait for all of them. (client
+    /// contract)
+    CommitBeforeFlush = "commit-before-flush",
+    /// Readers of committed data may read the record at the LSO; right: only below. (Redpanda
+    /// #3036)
+    LsoOffByOne = "lso-off-by-one",
+    /// LSO = high watermark; right: min(first undecided, high watermark). (KIP-98)
+    LsoIgnoresOpen = "lso-ignores-open",
+    /// A fetch that waited omits the list of aborted transactions; right: include it. (KAFKA-5376)
+    AbortedListDropped = "aborted-list-dropped",
+    /// Consumer drops batches of an aborted producer whatever their offset; right: from the
+    /// transaction's first offset to its abort marker. (librdkafka #3020/#2377)
+    ClientAbortFilterLoose = "client-abort-filter-loose",
+    /// OffsetCommit accepted from any member; right: member and generation must match. (KAFKA-2555)
+    CommitNoGenerationCheck = "commit-no-generation-check",
+    /// TxnOffsetCommit without member and generation; right: checked as a plain commit. (KIP-447,
+    /// KAFKA-9365)
+    TxnCommitNoFencing = "txn-commit-no-fencing",
+    /// OffsetFetch ignores offsets of an open transaction; right: UNSTABLE_OFFSET_COMMIT if asked
+    /// for stable ones. (KIP-447)
+    OffsetFetchUnstable = "offset-fetch-unstable",
+    /// A commit marker overwrites a newer plain commit; right: the higher offset of the record in
+    /// the log wins. (KAFKA-14505, Redpanda CORE-17000)
+    TxnOffsetLastWins = "txn-offset-last-wins",
+    /// A demoted coordinator completes deferred commits when the new leader's records move the high
+    /// watermark; right: only while it leads. (KAFKA-20634)
+    GroupHwAfterDemotion = "group-hw-after-demotion",
+    /// A new coordinator serves before its replay reaches the end; right:
+    /// COORDINATOR_LOAD_IN_PROGRESS. (KAFKA-16030)
+    LoadPartial = "load-partial",
+    /// A partition that waits for its revocation and is targeted anew loses its epoch; right: kept
+    /// until released. (KAFKA-16147)
+    DoubleAssign848 = "double-assign-848",
+    /// Cooperative: a partition is given to its new owner in the round in which the old one still
+    /// holds it; right: two rounds, the claim of the highest generation wins. (KIP-429,
+    /// KAFKA-14639/13419/12984)
+    AssignBeforeRevoke = "assign-before-revoke",
+    /// Offsets are committed before the effect; right: effect, then commit, or one transaction.
+    /// (Kafka's documentation: at most once)
+    CommitThenProcess = "commit-then-process",
+    /// Auto-commit takes the positions of the present poll; right: of the one before. (Jepsen,
+    /// 2024-11-13)
+    AutocommitLatestPoll = "autocommit-latest-poll",
+    /// No id for the effect; right: dedupe by record id in the same atomic unit. (Kafka's
+    /// documentation)
+    ProcessThenCommitNoDedupe = "process-then-commit-no-dedupe",
+    /// A paused owner writes after takeover; right: the store checks a fencing token, the
+    /// generation. (KIP-447's motive)
+    ZombieConsumerEffect = "zombie-consumer-effect",
+    /// A new transactional id at each start; right: a stable one, or KIP-447's group metadata.
+    /// (iceberg #18038/#18039)
+    RandomTransactionalId = "random-transactional-id",
+    /// After an abort the position is kept; right: seek to what is committed. (KAFKA-17582,
+    /// franz-go #1222)
+    NoRewindOnAbort = "no-rewind-on-abort",
+    /// Balances fold uncommitted records; right: read_committed. (KIP-98)
+    ReadUncommittedLedger = "read-uncommitted-ledger",
+    /// Balance read, debit appended later, nothing in between serialised; right: one writer for
+    /// each account, checked where it is applied. (write skew)
+    LedgerCheckThenAct = "ledger-check-then-act",
+    /// Debit and credit in two sends; right: one transaction or one record. (Redpanda's chaos
+    /// tests)
+    LedgerSplitLegs = "ledger-split-legs",
+    /// Dedupe entries live shorter than retries; right: longer than the delivery timeout.
+    /// (KIP-854/360)
+    DedupeKeyExpiry = "dedupe-key-expiry",
+    /// A client's retry makes a new request id; right: the same one. (Jepsen: indeterminate)
+    RetryFreshId = "retry-fresh-id",
     /// Replay accepts partial last batch; right: stop at first bad CRC/length.
     /// (`analyzeAndValidateRecords`, recovery)
     TornTailNoCrc = "torn-tail-no-crc",

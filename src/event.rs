@@ -6,7 +6,8 @@
 use alloc::sync::Arc;
 
 use crate::ids::{
-    BrokerEpoch, LeaderEpoch, LogPoint, NodeId, Offset, PartitionEpoch, PartitionId, QuorumEpoch,
+    BrokerEpoch, LeaderEpoch, LogPoint, NodeId, Offset, PartitionEpoch, PartitionId, ProducerEpoch,
+    ProducerId, QuorumEpoch, TopicName,
 };
 
 /// An observation. Kept small: it shares a cache line with the other effects.
@@ -48,6 +49,12 @@ pub enum Event {
     /// The controller answers a request that rests on the records below `offset`; those below
     /// `committed` are committed.
     ControllerReplied { offset: Offset, committed: Offset },
+    /// Transaction coordinator: a transition of one transactional id.
+    Transaction(Arc<TransactionNote>),
+    /// Group coordinator: what a group has become.
+    Group(Arc<GroupNote>),
+    /// Group coordinator: an offset was committed.
+    OffsetCommitted(Arc<OffsetNote>),
     /// A rare branch was reached: proves that runs get there.
     Sometimes(&'static str),
 }
@@ -70,4 +77,75 @@ pub enum RaftRole {
     Candidate,
     Leader,
     Follower,
+}
+
+/// The states of a transaction (KIP-98, KIP-890).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TransactionState {
+    Empty,
+    Ongoing,
+    PrepareCommit,
+    PrepareAbort,
+    CompleteCommit,
+    CompleteAbort,
+    Dead,
+    /// In memory only: a new producer is about to abort what its predecessor left open.
+    PrepareEpochFence,
+}
+
+/// One transition, noted twice: when its record is appended to the coordinator's log, and when that
+/// is committed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TransactionNote {
+    pub transactional_id: Arc<str>,
+    pub producer_id: ProducerId,
+    pub producer_epoch: ProducerEpoch,
+    pub from: TransactionState,
+    pub to: TransactionState,
+    /// The partition of `__transaction_state`, and where the record is.
+    pub shard: i32,
+    pub offset: Offset,
+    /// The leader epoch in which the coordinator serves.
+    pub coordinator_epoch: LeaderEpoch,
+    pub committed: bool,
+    /// Who is in the transaction.
+    pub partitions: Arc<[(TopicName, i32)]>,
+}
+
+/// A group as the coordinator's committed log has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GroupNote {
+    pub group: Arc<str>,
+    /// The generation of a classic group, the group epoch of a KIP-848 one.
+    pub generation: i32,
+    pub shard: i32,
+    pub coordinator_epoch: LeaderEpoch,
+    pub members: Arc<[GroupMemberNote]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GroupMemberNote {
+    pub member: Arc<str>,
+    /// The generation, or the member epoch.
+    pub epoch: i32,
+    pub assigned: Arc<[(TopicName, i32)]>,
+    /// What it was told to give up and may still hold.
+    pub revoking: Arc<[(TopicName, i32)]>,
+}
+
+/// A committed offset, noted when its record (or its transaction's marker) is committed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OffsetNote {
+    pub group: Arc<str>,
+    pub topic: TopicName,
+    pub partition: i32,
+    /// [`Offset::NONE`]: removed.
+    pub offset: Offset,
+    pub member: Arc<str>,
+    pub generation: i32,
+    /// The transaction that it was part of.
+    pub producer: Option<(ProducerId, ProducerEpoch)>,
+    pub shard: i32,
+    /// Where in the coordinator's log.
+    pub at: Offset,
 }

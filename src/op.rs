@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::error::ErrorCode;
-use crate::ids::{Offset, TopicName};
+use crate::ids::{LeaderEpoch, Offset, TopicName};
 use crate::message::{Request, Response};
 use crate::time::{Duration, Timestamp};
 
@@ -41,6 +41,30 @@ pub enum Op {
         topic: TopicName,
         partition: i32,
     },
+    /// Consumer: joins its group and consumes what the group gives it of these topics. Changes of
+    /// what it holds come as [`Outcome::Rebalanced`] of a poll.
+    Subscribe(Vec<TopicName>),
+    /// Consumer: leaves its group.
+    Unsubscribe,
+    /// Consumer: commits these positions for its group, or all that it has polled; answered when
+    /// the coordinator has (Kafka's `commitSync`; whoever does not wait has `commitAsync`).
+    Commit(Option<Vec<Position>>),
+    /// Consumer: what is committed for these partitions; answered by [`Outcome::Committed`].
+    Committed(Vec<(TopicName, i32)>),
+    /// Producer: gets its transactional id's producer id, which fences who had it before and ends
+    /// what that one left open. Once, before the first transaction.
+    InitTransactions,
+    /// Producer: the sends from here on are one transaction.
+    BeginTransaction,
+    /// Producer: commits a consumer's positions with the transaction (KIP-447).
+    SendOffsets {
+        positions: Vec<Position>,
+        group: GroupMetadata,
+    },
+    /// Producer: ends the transaction, once every send of it is answered. Fails, without effect,
+    /// if one of them failed: then it can only be aborted.
+    CommitTransaction,
+    AbortTransaction,
     /// Admin: one request; the client finds the right broker, follows redirects and retries.
     Admin(Request),
     /// Closes the client: a producer flushes first.
@@ -70,6 +94,41 @@ pub enum SeekTo {
     Time(Timestamp),
 }
 
+/// How far a consumer has come in a partition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Position {
+    pub topic: TopicName,
+    pub partition: i32,
+    /// The next record to read.
+    pub offset: Offset,
+    /// Of the last record read, [`LeaderEpoch::NONE`] if unknown.
+    pub leader_epoch: LeaderEpoch,
+    pub metadata: Option<Arc<str>>,
+}
+
+/// A consumer's place in its group, which fences whoever had it before (KIP-447).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GroupMetadata {
+    pub group: Arc<str>,
+    /// Empty outside of a membership.
+    pub member: Arc<str>,
+    pub instance: Option<Arc<str>>,
+    /// Generation or member epoch; -1 outside of a membership.
+    pub generation: i32,
+}
+
+/// What a rebalance does to one member.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Rebalance {
+    /// These partitions must be given up. The member still holds them until its next poll, so it
+    /// can commit what it has done.
+    Revoked(Vec<(TopicName, i32)>),
+    /// These partitions are gone already: somebody else may hold them, and no commit is accepted.
+    Lost(Vec<(TopicName, i32)>),
+    /// These partitions are new here, with the membership that they come with.
+    Assigned(Vec<(TopicName, i32)>, GroupMetadata),
+}
+
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -83,6 +142,10 @@ pub enum Outcome {
     Unknown(ErrorCode),
     /// Records in offset order per partition, possibly none.
     Polled(Arc<[ConsumedRecord]>),
+    /// Instead of records: what the member holds has changed. One at a time, in order.
+    Rebalanced(Arc<Rebalance>),
+    /// What is committed, partition by partition as asked; [`Offset::NONE`] for nothing.
+    Committed(Arc<[Position]>),
     /// The broker's answer to an admin request.
     Answered(Arc<Response>),
 }

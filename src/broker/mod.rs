@@ -234,6 +234,15 @@ impl Broker {
             | Op::Seek { .. }
             | Op::Pause { .. }
             | Op::Resume { .. }
+            | Op::Subscribe(_)
+            | Op::Unsubscribe
+            | Op::Commit(_)
+            | Op::Committed(_)
+            | Op::InitTransactions
+            | Op::BeginTransaction
+            | Op::SendOffsets { .. }
+            | Op::CommitTransaction
+            | Op::AbortTransaction
             | Op::Admin(_) => {
                 let outcome = Outcome::Failed(ErrorCode::InvalidRequest);
                 out.push(Effect::Return { call, outcome });

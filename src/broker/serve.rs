@@ -9,7 +9,7 @@ use crate::ids::{ConnId, CorrelationId};
 use crate::machine::Effects;
 use crate::message::metadata::MetadataRequest;
 use crate::message::produce::InitProducerIdRequest;
-use crate::message::{Request, Response};
+use crate::message::{Request, Response, refusal};
 use crate::time::{Duration, Now};
 
 impl Broker {
@@ -59,6 +59,32 @@ impl Broker {
             | Request::AlterPartition(_) => {
                 let answer = refuse::refusal(request, ErrorCode::NotController);
                 let answer = answer.expect("what is a controller's can be refused");
+                Self::respond(client, answer, out);
+            }
+            Request::FindCoordinator(_)
+            | Request::JoinGroup(_)
+            | Request::SyncGroup(_)
+            | Request::Heartbeat(_)
+            | Request::LeaveGroup(_)
+            | Request::DescribeGroups(_)
+            | Request::ListGroups(_)
+            | Request::DeleteGroups(_)
+            | Request::ConsumerGroupHeartbeat(_)
+            | Request::ConsumerGroupDescribe(_)
+            | Request::OffsetCommit(_)
+            | Request::OffsetFetch(_)
+            | Request::OffsetDelete(_)
+            | Request::TxnOffsetCommit(_)
+            | Request::AddPartitionsToTxn(_)
+            | Request::AddOffsetsToTxn(_)
+            | Request::EndTxn(_)
+            | Request::WriteTxnMarkers(_)
+            | Request::DescribeProducers(_)
+            | Request::DescribeTransactions(_)
+            | Request::ListTransactions(_) => {
+                let error = ErrorCode::CoordinatorNotAvailable;
+                let answer = refusal::coordinated(request, error);
+                let answer = answer.expect("what is a coordinator's can be refused");
                 Self::respond(client, answer, out);
             }
             Request::Vote(_)

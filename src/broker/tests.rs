@@ -30,6 +30,7 @@ use crate::message::produce::{
     Acks, InitProducerIdRequest, InitProducerIdResponse, ProducePartition, ProduceRequest,
 };
 use crate::message::raft::ReplicaKey;
+use crate::message::transaction::TransactionVersion;
 use crate::message::{Records, Request};
 use crate::metadata::{BrokerImage, PartitionImage, TopicImage};
 use crate::record::Builder;
@@ -152,6 +153,7 @@ fn produce(acks: Acks, name: &str) -> Request {
     let records = Records::Inline(vec![batch(b"x")]);
     Request::Produce(ProduceRequest {
         transactional_id: None,
+        version: TransactionVersion::V2,
         acks,
         timeout: Duration::from_secs(3),
         partitions: vec![ProducePartition {

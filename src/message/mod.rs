@@ -5,12 +5,18 @@
 
 pub mod admin;
 pub mod cluster;
+pub mod commit;
+pub mod consumer_group;
+pub mod coordinator;
 pub mod fetch;
+pub mod group;
 pub mod metadata;
 pub mod offsets;
 pub mod partition;
 pub mod produce;
 pub mod raft;
+pub mod refusal;
+pub mod transaction;
 
 use alloc::vec::Vec;
 
@@ -80,6 +86,45 @@ apis! {
     ),
     DeleteRecords(offsets::DeleteRecordsRequest, offsets::DeleteRecordsResponse),
     InitProducerId(produce::InitProducerIdRequest, produce::InitProducerIdResponse),
+    FindCoordinator(coordinator::FindCoordinatorRequest, coordinator::FindCoordinatorResponse),
+    JoinGroup(group::JoinGroupRequest, group::JoinGroupResponse),
+    SyncGroup(group::SyncGroupRequest, group::SyncGroupResponse),
+    Heartbeat(group::HeartbeatRequest, group::HeartbeatResponse),
+    LeaveGroup(group::LeaveGroupRequest, group::LeaveGroupResponse),
+    DescribeGroups(group::DescribeGroupsRequest, group::DescribeGroupsResponse),
+    ListGroups(group::ListGroupsRequest, group::ListGroupsResponse),
+    DeleteGroups(group::DeleteGroupsRequest, group::DeleteGroupsResponse),
+    ConsumerGroupHeartbeat(
+        consumer_group::ConsumerGroupHeartbeatRequest,
+        consumer_group::ConsumerGroupHeartbeatResponse
+    ),
+    ConsumerGroupDescribe(
+        consumer_group::ConsumerGroupDescribeRequest,
+        consumer_group::ConsumerGroupDescribeResponse
+    ),
+    OffsetCommit(commit::OffsetCommitRequest, commit::OffsetCommitResponse),
+    OffsetFetch(commit::OffsetFetchRequest, commit::OffsetFetchResponse),
+    OffsetDelete(commit::OffsetDeleteRequest, commit::OffsetDeleteResponse),
+    TxnOffsetCommit(commit::TxnOffsetCommitRequest, commit::TxnOffsetCommitResponse),
+    AddPartitionsToTxn(
+        transaction::AddPartitionsToTxnRequest,
+        transaction::AddPartitionsToTxnResponse
+    ),
+    AddOffsetsToTxn(transaction::AddOffsetsToTxnRequest, transaction::AddOffsetsToTxnResponse),
+    EndTxn(transaction::EndTxnRequest, transaction::EndTxnResponse),
+    WriteTxnMarkers(transaction::WriteTxnMarkersRequest, transaction::WriteTxnMarkersResponse),
+    DescribeProducers(
+        transaction::DescribeProducersRequest,
+        transaction::DescribeProducersResponse
+    ),
+    DescribeTransactions(
+        transaction::DescribeTransactionsRequest,
+        transaction::DescribeTransactionsResponse
+    ),
+    ListTransactions(
+        transaction::ListTransactionsRequest,
+        transaction::ListTransactionsResponse
+    ),
     Metadata(metadata::MetadataRequest, metadata::MetadataResponse),
     DescribeCluster(metadata::DescribeClusterRequest, metadata::DescribeClusterResponse),
     CreateTopics(admin::CreateTopicsRequest, admin::CreateTopicsResponse),

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::error::ErrorCode;
 use crate::ids::{LeaderEpoch, NodeId, Offset, ProducerEpoch, ProducerId, TopicRef};
 use crate::message::Records;
+use crate::message::transaction::TransactionVersion;
 use crate::time::{Duration, Timestamp};
 
 /// How many replicas must hold a record before its producer hears of it.
@@ -21,7 +22,10 @@ pub enum Acks {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProduceRequest {
+    /// Whose batches these are, if they are part of a transaction.
     pub transactional_id: Option<Arc<str>>,
+    /// With [`TransactionVersion::V2`] the broker enrols the partitions in the transaction itself.
+    pub version: TransactionVersion,
     pub acks: Acks,
     pub timeout: Duration,
     pub partitions: Vec<ProducePartition>,

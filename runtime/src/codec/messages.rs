@@ -20,11 +20,13 @@ use seedlog::message::produce::{
     ProduceResponse, ProducedPartition,
 };
 
+use seedlog::message::transaction::TransactionVersion;
+
 use super::convert::{Wire, fields, id_of, list, name_of, topic_of, topics};
 
 fields!(ProduceRequest = wire::ProduceRequest {
     transactional_id = transactional_id, acks = acks, timeout = timeout_ms, partitions = topic_data,
-});
+} core { version: TransactionVersion::V1 });
 topics!(ProducePartition =
     wire::produce_request::TopicProduceData { name, partition_data, topic_id }
     / wire::produce_request::PartitionProduceData { partition = index, records = records });

@@ -337,6 +337,9 @@ impl Checkers {
             Event::FollowerStarted { .. }
             | Event::ReplicaStopped { .. }
             | Event::Fenced { .. }
+            | Event::Transaction(_)
+            | Event::Group(_)
+            | Event::OffsetCommitted(_)
             | Event::Sometimes(_) => {}
         }
     }

@@ -14,6 +14,7 @@ use seedlog::message::partition::LeaderRecovery;
 use seedlog::message::produce::{
     Acks, ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition,
 };
+use seedlog::message::transaction::TransactionVersion;
 use seedlog::message::{Records, Request};
 use seedlog::metadata::record::PartitionChange;
 use seedlog::record::Builder;
@@ -598,6 +599,7 @@ fn refused(held: &[Bytes], sent: Bytes) -> Vec<&'static str> {
     let records = Records::Inline(vec![sent]);
     let request = Request::Produce(ProduceRequest {
         transactional_id: None,
+        version: TransactionVersion::V2,
         acks: Acks::All,
         timeout: seedlog::time::Duration::from_secs(1),
         partitions: vec![ProducePartition { topic: topic.clone(), partition: 0, records }],

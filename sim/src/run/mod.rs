@@ -228,6 +228,8 @@ impl Run {
                 | Outcome::Unknown(_)
                 | Outcome::Done
                 | Outcome::Polled(_)
+                | Outcome::Rebalanced(_)
+                | Outcome::Committed(_)
                 | Outcome::Answered(_) => {}
             },
             Told::Polled { consumer, records } => checkers.polled(*consumer, records),

@@ -64,7 +64,10 @@ impl Marks {
             | Event::QuorumHighWatermark { .. }
             | Event::Snapshot { .. }
             | Event::StateApplied { .. }
-            | Event::ControllerReplied { .. } => {}
+            | Event::ControllerReplied { .. }
+            | Event::Transaction(_)
+            | Event::Group(_)
+            | Event::OffsetCommitted(_) => {}
         }
     }
 }

@@ -92,6 +92,10 @@ pub fn created(outcome: &Outcome) -> Result<(), String> {
             }
         }
         Outcome::Failed(error) | Outcome::Unknown(error) => Err(format!("{error:?}")),
-        Outcome::Done | Outcome::Sent { .. } | Outcome::Polled(_) => Err("no answer".into()),
+        Outcome::Done
+        | Outcome::Sent { .. }
+        | Outcome::Polled(_)
+        | Outcome::Rebalanced(_)
+        | Outcome::Committed(_) => Err("no answer".into()),
     }
 }

@@ -134,9 +134,12 @@ impl Workload {
 
     fn count(&mut self, outcome: &Outcome) {
         match outcome {
-            Outcome::Done | Outcome::Sent { .. } | Outcome::Polled(_) | Outcome::Answered(_) => {
-                self.history.ok += 1
-            }
+            Outcome::Done
+            | Outcome::Sent { .. }
+            | Outcome::Polled(_)
+            | Outcome::Rebalanced(_)
+            | Outcome::Committed(_)
+            | Outcome::Answered(_) => self.history.ok += 1,
             Outcome::Failed(_) => self.history.fail += 1,
             Outcome::Unknown(_) => self.history.info += 1,
         }

@@ -160,7 +160,11 @@ impl ProducerClient {
         match outcome {
             Outcome::Sent { .. } | Outcome::Done => self.totals.acked += 1,
             Outcome::Failed(_) => self.totals.failed += 1,
-            Outcome::Unknown(_) | Outcome::Polled(_) | Outcome::Answered(_) => {
+            Outcome::Unknown(_)
+            | Outcome::Polled(_)
+            | Outcome::Rebalanced(_)
+            | Outcome::Committed(_)
+            | Outcome::Answered(_) => {
                 self.totals.unknown += 1;
             }
         }

@@ -127,7 +127,18 @@ impl Consumer {
                 self.close(out);
                 Ok(())
             }
-            Op::Send(_) | Op::Flush | Op::Admin(_) => Err(ErrorCode::InvalidRequest),
+            Op::Send(_)
+            | Op::Flush
+            | Op::Admin(_)
+            | Op::Subscribe(_)
+            | Op::Unsubscribe
+            | Op::Commit(_)
+            | Op::Committed(_)
+            | Op::InitTransactions
+            | Op::BeginTransaction
+            | Op::SendOffsets { .. }
+            | Op::CommitTransaction
+            | Op::AbortTransaction => Err(ErrorCode::InvalidRequest),
         };
         let outcome = match result {
             Ok(()) => Outcome::Done,

@@ -159,6 +159,15 @@ impl Producer {
             | Op::Seek { .. }
             | Op::Pause { .. }
             | Op::Resume { .. }
+            | Op::Subscribe(_)
+            | Op::Unsubscribe
+            | Op::Commit(_)
+            | Op::Committed(_)
+            | Op::InitTransactions
+            | Op::BeginTransaction
+            | Op::SendOffsets { .. }
+            | Op::CommitTransaction
+            | Op::AbortTransaction
             | Op::Admin(_) => fail(call, ErrorCode::InvalidRequest, out),
         }
     }

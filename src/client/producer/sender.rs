@@ -15,6 +15,7 @@ use crate::message::produce::{
     Acks, InitProducerIdRequest, InitProducerIdResponse, ProducePartition, ProduceRequest,
     ProduceResponse, ProducedPartition,
 };
+use crate::message::transaction::TransactionVersion;
 use crate::message::{Records, Request, Response};
 use crate::op::Outcome;
 use crate::time::{Duration, Instant, Timestamp, earliest};
@@ -145,8 +146,13 @@ impl Producer {
             partitions.push(ProducePartition { topic: topic.reference(name), partition, records });
         }
         let timeout = self.setup.config.request_timeout;
-        let request =
-            Request::Produce(ProduceRequest { transactional_id: None, acks, timeout, partitions });
+        let request = Request::Produce(ProduceRequest {
+            transactional_id: None,
+            version: TransactionVersion::V2,
+            acks,
+            timeout,
+            partitions,
+        });
         if acks == Acks::None {
             self.network.send_one_way(node, request, out);
             self.forget(&sent, out);

@@ -10,6 +10,7 @@ use seedlog::ids::{LeaderEpoch, LogPoint, TopicRef};
 use seedlog::machine::{Effect, Effects, Input, Machine, Survived};
 use seedlog::message::cluster::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use seedlog::message::produce::{Acks, ProducePartition, ProduceRequest};
+use seedlog::message::transaction::TransactionVersion;
 use seedlog::message::{Records, Request, Response};
 use seedlog::op::Op;
 use seedlog::time::{Duration, Instant, Now};
@@ -177,6 +178,7 @@ pub(super) fn produce() -> Arc<Request> {
     };
     Arc::new(Request::Produce(ProduceRequest {
         transactional_id: None,
+        version: TransactionVersion::V2,
         acks: Acks::All,
         timeout: Duration::from_secs(1),
         partitions: vec![partition],
