@@ -325,8 +325,8 @@ impl Checkers {
             }
             Event::Voted { epoch, for_node } => quorum.voted(node, *epoch, *for_node, tally),
             Event::RoleChanged { epoch, role, .. } => quorum.role(node, *epoch, *role, tally),
-            Event::QuorumHighWatermark { offset, leads, .. } => {
-                let fresh = quorum.high_watermark(node, *offset, *leads, tally);
+            Event::QuorumHighWatermark { epoch, offset, leads } => {
+                let fresh = quorum.high_watermark(node, *epoch, *offset, *leads, tally);
                 self.metadata_committed(&fresh);
             }
             Event::Snapshot { point, loaded } => quorum.snapshot(node, *point, *loaded, tally),

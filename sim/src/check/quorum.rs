@@ -22,6 +22,8 @@ pub struct Quorum {
     committed: GhostLog,
     created: BTreeMap<(Offset, LeaderEpoch), u64>,
     leaders: BTreeMap<QuorumEpoch, NodeId>,
+    /// The last high watermark that the leader of an epoch reported.
+    marks: BTreeMap<QuorumEpoch, Offset>,
     votes: BTreeMap<(NodeId, QuorumEpoch), NodeId>,
     roles: BTreeMap<NodeId, RaftRole>,
     /// State hash by the offset that was applied last.
@@ -136,6 +138,7 @@ impl Quorum {
     pub fn high_watermark(
         &mut self,
         node: NodeId,
+        epoch: QuorumEpoch,
         mark: Offset,
         leads: bool,
         tally: &mut Tally,
@@ -151,8 +154,15 @@ impl Quorum {
             return Vec::new();
         }
         let from = self.committed.end();
-        tally.expect(Check::MonotonicHighWatermark, mark >= from, || {
-            format!("metadata: leader {node} reports high watermark {mark} after {from}")
+        // A leader that does not know of its successor may learn late what was committed long ago;
+        // in its own epoch its mark may not fall (swarm, seed 1).
+        let newest = self.leaders.last_key_value().is_none_or(|(newest, _)| *newest <= epoch);
+        let own = self.marks.insert(epoch, mark).unwrap_or_default();
+        let low = if newest { from } else { own };
+        tally.expect(Check::MonotonicHighWatermark, mark >= low, || {
+            format!(
+                "metadata: leader {node} of epoch {epoch} reports high watermark {mark} after {low}"
+            )
         });
         let majority = self.voters.len() / 2 + 1;
         let durable = self

@@ -470,6 +470,21 @@ fn k4_a_quorum_high_watermark_that_falls() {
     assert_eq!(t.codes(), ["K4"]);
 }
 
+/// A deposed leader that was paused answers what came while it slept (swarm, seed 1).
+#[test]
+fn a_deposed_quorum_leader_learns_late_what_was_committed_and_forgets_nothing() {
+    let mut t = Script::new();
+    let (known, epoch) = (t.metadata_end, QuorumEpoch(2));
+    t.note(C2, Event::RoleChanged { epoch, role: RaftRole::Leader, leader: C2 });
+    t.metadata_end = known.next();
+    t.metadata_batch(known, batch(known.0, 2, &records(1, 1)));
+    t.note(C2, Event::QuorumHighWatermark { epoch, offset: known.next(), leads: true });
+    t.quorum_mark(C1, known);
+    t.expect_nothing();
+    t.quorum_mark(C1, Offset(known.0 - 1));
+    assert_eq!(t.codes(), ["K4"]);
+}
+
 #[test]
 fn k5_a_high_watermark_that_no_majority_has_flushed() {
     let mut t = Script::new();
