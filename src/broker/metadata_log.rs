@@ -93,9 +93,10 @@ impl Metadata {
         out.note(Event::MetadataApplied { offset: last, state: self.image.digest() });
     }
 
-    pub(super) fn load(&mut self, upto: Offset, image: Image) {
+    pub(super) fn load(&mut self, upto: Offset, image: Image, out: &mut Effects) {
         self.image = Arc::new(image);
-        self.applied = Offset(upto.0 - 1);
+        self.applied = upto + -1;
+        out.note(Event::MetadataApplied { offset: self.applied, state: self.image.digest() });
         self.changes.any = true;
         self.changes.all = true;
     }
@@ -141,7 +142,7 @@ impl Broker {
                 RaftEvent::LoadSnapshot { point, state } => {
                     let image = Image::decode(&state, self.setup.server.defects)
                         .expect("a snapshot holds what a controller wrote");
-                    self.metadata.load(point.offset, image);
+                    self.metadata.load(point.offset, image, out);
                 }
                 RaftEvent::Following { leader, .. } => {
                     let failed = self.controller.follow(leader, out);
@@ -152,6 +153,9 @@ impl Broker {
                 }
             }
         }
+        let (image, defects) = (&self.metadata.image, self.setup.server.defects);
+        let state = || image.encode(defects);
+        self.raft.snapshot_if_due(now, self.metadata.applied.next(), state, out);
         if !self.metadata.changes.any || self.is_leaving() {
             return;
         }

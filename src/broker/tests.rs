@@ -126,7 +126,7 @@ fn register(broker: &mut Broker) {
 }
 
 fn publish(broker: &mut Broker, image: Image, out: &mut Effects) {
-    broker.metadata.load(Offset(10), image);
+    broker.metadata.load(Offset(10), image, out);
     broker.settle(now(), out);
     broker.check();
 }

@@ -78,8 +78,6 @@ pub struct Controller {
     shard: Shard<Image, Answer>,
     /// A hash of the committed image.
     digest: u64,
-    /// Where the last snapshot that this controller took or loaded ends.
-    snapshot_end: Offset,
     sessions: Sessions,
     timers: Timers<Timer>,
     rng: Rng,
@@ -113,7 +111,6 @@ impl Controller {
             raft,
             digest: image.digest(),
             shard: Shard::new(image, Offset::ZERO),
-            snapshot_end: Offset::ZERO,
             sessions: Sessions::default(),
             timers: Timers::default(),
             rng,
@@ -185,13 +182,16 @@ impl Controller {
             match event {
                 RaftEvent::Leading { .. } => self.lead(now),
                 RaftEvent::Resigned { .. } | RaftEvent::Following { .. } => self.resign(out),
-                RaftEvent::Committed { last, batch, .. } => self.commit(now, last, &batch, out),
+                RaftEvent::Committed { last, batch, .. } => self.commit(last, &batch, out),
                 RaftEvent::LoadSnapshot { point, state } => self.load(point.offset, &state, out),
             }
         }
+        let (image, defects) = (self.shard.committed(), self.setup.server.defects);
+        let state = || image.encode(defects);
+        self.raft.snapshot_if_due(now, self.shard.applied(), state, out);
     }
 
-    fn commit(&mut self, now: Now, last: Offset, batch: &bytes::Bytes, out: &mut Effects) {
+    fn commit(&mut self, last: Offset, batch: &bytes::Bytes, out: &mut Effects) {
         let records =
             MetadataRecord::read_batch(batch).expect("a controller wrote what is committed");
         assert_eq!(records.last().map(|(offset, _)| *offset), Some(last), "a batch is whole");
@@ -204,17 +204,6 @@ impl Controller {
         }
         out.note(Event::StateApplied { offset: last, state: self.digest });
         self.answer_committed(out);
-        self.maybe_snapshot(now, out);
-    }
-
-    fn maybe_snapshot(&mut self, now: Now, out: &mut Effects) {
-        let grown = self.shard.applied() - self.snapshot_end;
-        let limit = i64::try_from(self.setup.controller.snapshot_records).unwrap_or(i64::MAX);
-        if grown >= limit {
-            self.snapshot_end = self.shard.applied();
-            let state = self.shard.committed().encode(self.setup.server.defects);
-            self.raft.snapshot(now, self.snapshot_end, state, out);
-        }
     }
 
     fn load(&mut self, end: Offset, state: &[u8], out: &mut Effects) {
@@ -226,7 +215,6 @@ impl Controller {
         image.check();
         self.digest = image.digest();
         self.shard.load(image, end);
-        self.snapshot_end = end;
         out.note(Event::StateApplied { offset: end + -1, state: self.digest });
     }
 }

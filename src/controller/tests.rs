@@ -26,7 +26,7 @@ fn endpoint() -> Endpoint {
     Endpoint { host: "c1".into(), port: 9093 }
 }
 
-fn setup(defects: Defects, snapshot_records: u64) -> Arc<ControllerSetup> {
+fn setup(defects: Defects, snapshot_bytes: u64) -> Arc<ControllerSetup> {
     let key = ReplicaKey { node: NodeId(100), directory: Uuid([1; 4]) };
     let server = ServerConfig {
         node: key.node,
@@ -34,13 +34,10 @@ fn setup(defects: Defects, snapshot_records: u64) -> Arc<ControllerSetup> {
         endpoint: endpoint(),
         rack: None,
         voters: [Voter { key, endpoint: endpoint() }].into(),
-        quorum: QuorumConfig::default(),
+        quorum: QuorumConfig { snapshot_bytes, ..QuorumConfig::default() },
         defects,
     };
-    Arc::new(ControllerSetup {
-        server,
-        controller: ControllerConfig { snapshot_records, ..ControllerConfig::default() },
-    })
+    Arc::new(ControllerSetup { server, controller: ControllerConfig::default() })
 }
 
 /// What carries out a controller's effects: a disk that may be slow, and a client.
@@ -266,7 +263,7 @@ fn errors(answers: &[(u32, Response)]) -> Vec<ErrorCode> {
 
 #[test]
 fn a_request_sees_the_one_before_it_and_both_are_answered_when_committed() {
-    let mut bench = Bench::active(&setup(Defects::NONE, 1000));
+    let mut bench = Bench::active(&setup(Defects::NONE, 100_000));
     bench.serve(1);
     bench.slow = true;
     bench.send(create("orders"));
@@ -301,7 +298,7 @@ fn controller_reply_before_commit_tells_what_may_be_lost() {
 
 #[test]
 fn who_steps_down_refuses_what_it_decided_and_forgets_it() {
-    let mut bench = Bench::active(&setup(Defects::NONE, 1000));
+    let mut bench = Bench::active(&setup(Defects::NONE, 100_000));
     bench.serve(1);
     bench.slow = true;
     bench.send(create("orders"));
@@ -317,7 +314,7 @@ fn who_steps_down_refuses_what_it_decided_and_forgets_it() {
 
 #[test]
 fn a_silent_broker_is_fenced_and_its_partitions_have_no_leader() {
-    let mut bench = Bench::active(&setup(Defects::NONE, 1000));
+    let mut bench = Bench::active(&setup(Defects::NONE, 100_000));
     let epoch = bench.serve(1);
     bench.ask(create("orders"));
     bench.run(Duration::from_millis(8_900));
@@ -335,7 +332,7 @@ fn a_silent_broker_is_fenced_and_its_partitions_have_no_leader() {
 
 #[test]
 fn an_idle_cluster_still_gets_a_record_now_and_then() {
-    let mut bench = Bench::active(&setup(Defects::NONE, 1000));
+    let mut bench = Bench::active(&setup(Defects::NONE, 100_000));
     bench.run(Duration::from_secs(1));
     let before = bench.controller.applied();
     bench.run(Duration::from_secs(5));
@@ -344,15 +341,15 @@ fn an_idle_cluster_still_gets_a_record_now_and_then() {
 
 #[test]
 fn metadata_survives_a_restart_from_the_log_and_from_a_snapshot() {
-    for snapshot_records in [1000, 3] {
-        let mut bench = Bench::active(&setup(Defects::NONE, snapshot_records));
+    for snapshot_bytes in [100_000, 300] {
+        let mut bench = Bench::active(&setup(Defects::NONE, snapshot_bytes));
         bench.serve(1);
         bench.ask(create("orders"));
         bench.run(Duration::from_secs(3));
         let image = bench.controller.image().clone();
         let digest = image.digest();
         let has_snapshot = bench.disk.file(FileKey::Snapshot).is_some();
-        assert_eq!(has_snapshot, snapshot_records == 3);
+        assert_eq!(has_snapshot, snapshot_bytes == 300);
         let bench = bench.restart();
         assert_eq!(*bench.controller.image(), image);
         assert_eq!(bench.controller.digest, digest);
@@ -378,14 +375,14 @@ fn a_block_of_producer_ids_is_given_once_unless_pid_block_reissued() {
 
 #[test]
 fn what_no_controller_serves_ends_the_connection() {
-    let mut bench = Bench::active(&setup(Defects::NONE, 1000));
+    let mut bench = Bench::active(&setup(Defects::NONE, 100_000));
     bench.send(Request::DescribeCluster(DescribeClusterRequest { include_fenced_brokers: true }));
     assert_eq!((bench.closed, bench.answers), ([CLIENT].into(), Vec::new()));
 }
 
 #[test]
 fn a_broker_of_another_cluster_is_refused() {
-    let mut bench = Bench::active(&setup(Defects::NONE, 1000));
+    let mut bench = Bench::active(&setup(Defects::NONE, 100_000));
     let Request::BrokerRegistration(mut request) = register(1) else { panic!("just made") };
     request.cluster_id = "other".into();
     let Response::BrokerRegistration(response) = bench.ask(Request::BrokerRegistration(request))
@@ -397,7 +394,7 @@ fn a_broker_of_another_cluster_is_refused() {
 
 #[test]
 fn reassignments_are_listed_from_what_is_committed() {
-    let mut bench = Bench::active(&setup(Defects::NONE, 1000));
+    let mut bench = Bench::active(&setup(Defects::NONE, 100_000));
     bench.serve(1);
     let list = ListReassignmentsRequest { partitions: None };
     let Response::ListPartitionReassignments(response) =
@@ -410,7 +407,7 @@ fn reassignments_are_listed_from_what_is_committed() {
 
 #[test]
 fn a_wiped_disk_gets_an_identity_of_its_own_and_no_vote() {
-    let bench = Bench::start(&setup(Defects::NONE, 1000), Survived::default());
+    let bench = Bench::start(&setup(Defects::NONE, 100_000), Survived::default());
     let file = bench.disk.file(FileKey::MetaProperties).expect("written at the first start");
     let properties = MetaProperties::decode(file).expect("just written");
     assert_ne!(properties.directory, Uuid([1; 4]));
@@ -419,7 +416,7 @@ fn a_wiped_disk_gets_an_identity_of_its_own_and_no_vote() {
 
 #[test]
 fn a_disk_error_stops_the_controller() {
-    let mut bench = Bench::active(&setup(Defects::NONE, 1000));
+    let mut bench = Bench::active(&setup(Defects::NONE, 100_000));
     let mut out = Effects::new();
     bench.controller.step(bench.now, Input::Lost { log: LogId(0) }, &mut out);
     assert_eq!(out.as_slice(), [Effect::Halt]);

@@ -110,6 +110,8 @@ pub struct Raft {
     high_watermark: Offset,
     /// Everything below was told to the state machine.
     applied: Offset,
+    /// Bytes that the state machine was told since it last gave a snapshot or got one.
+    unsaved: u64,
     parked: Vec<Parked>,
     /// Answers to votes that wait until the vote is durable.
     held: Vec<(ConnId, CorrelationId, Arc<Response>)>,
@@ -150,6 +152,7 @@ impl Raft {
             fetcher: Fetcher::default(),
             high_watermark: Offset::ZERO,
             applied: Offset::ZERO,
+            unsaved: 0,
             parked: Vec::new(),
             held: Vec::new(),
             events: VecDeque::new(),
@@ -298,6 +301,7 @@ impl Raft {
                 break;
             }
             self.applied = entry.last.next();
+            self.unsaved += u64::try_from(entry.batch.len()).expect("a length fits u64");
             if !entry.control {
                 self.events.push_back(RaftEvent::Committed {
                     base: entry.base,

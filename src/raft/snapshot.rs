@@ -92,6 +92,27 @@ impl Download {
 }
 
 impl Raft {
+    /// Gives the state of everything below `upto`, where the log behind the last snapshot has grown
+    /// by `metadata.log.max.record.bytes.between.snapshots`. Voters and observers do so alike, each
+    /// for itself.
+    pub fn snapshot_if_due(
+        &mut self,
+        now: Now,
+        upto: Offset,
+        state: impl FnOnce() -> Bytes,
+        out: &mut Effects,
+    ) {
+        if self.unsaved >= self.server.quorum.snapshot_bytes && self.may_snapshot(upto) {
+            self.snapshot(now, upto, state(), out);
+        }
+    }
+
+    /// Whether the state at `upto` would be news, and no other snapshot is under way.
+    fn may_snapshot(&self, upto: Offset) -> bool {
+        let newest = self.snapshot_point().unwrap_or_default();
+        self.saving_snapshot.is_none() && !self.downloads() && upto > newest.offset
+    }
+
     /// Gives the state of everything below `upto`, so that the log below can be dropped once the
     /// state is durable. Ignored while another snapshot is being written or fetched.
     ///
@@ -99,11 +120,10 @@ impl Raft {
     /// If `upto` was not `Committed` yet, or is not the end of a batch.
     pub fn snapshot(&mut self, now: Now, upto: Offset, state: Bytes, out: &mut Effects) {
         assert!(upto <= self.applied, "only committed state is kept");
-        let busy = self.saving_snapshot.is_some() || self.downloads();
-        let newest = self.snapshot_point().unwrap_or_default();
-        if busy || upto <= newest.offset {
+        if !self.may_snapshot(upto) {
             return;
         }
+        self.unsaved = 0;
         if let Some(entry) = self.log.entries(upto).next() {
             assert!(entry.base == upto, "a snapshot ends between batches");
         }
@@ -153,6 +173,7 @@ impl Raft {
         self.trim_to = None;
         self.high_watermark = point.offset;
         self.applied = point.offset;
+        self.unsaved = 0;
         self.events.push_back(RaftEvent::LoadSnapshot { point, state: snapshot.state() });
         self.snapshot = Some(snapshot);
         out.note(Event::Snapshot { point, loaded: true });

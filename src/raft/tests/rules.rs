@@ -135,6 +135,25 @@ fn a_leader_alone_leads_once_its_first_record_is_durable() {
     assert_eq!(values, [Some(record("a")), Some(record("b"))]);
 }
 
+#[test]
+fn a_node_takes_a_snapshot_whenever_its_log_has_grown_enough_and_drops_the_log_below() {
+    let (mut raft, state) = (leading(1, Defects::NONE), || Bytes::from_static(b"state"));
+    let enough = usize::try_from(raft.server.quorum.snapshot_bytes).unwrap();
+    for (size, due) in [(1, false), (enough, true), (1, false), (enough, true)] {
+        let mut out = Effects::new();
+        let last = raft.append(now(), &[std::vec![0; size].into()], &mut out).unwrap();
+        raft.flushed(now(), raft.last(), &mut out);
+        events(&mut raft);
+        let mut out = Effects::new();
+        raft.snapshot_if_due(now(), last.next(), state, &mut out);
+        let saves = |effect: &Effect| matches!(effect, Effect::Save { .. });
+        assert_eq!(out.as_slice().iter().any(saves), due, "{size} bytes more");
+        let before = raft.start_offset();
+        raft.saved(now(), FileKey::Snapshot, &mut out);
+        assert_eq!(raft.start_offset(), if due { last.next() } else { before });
+    }
+}
+
 #[cfg(feature = "defects")]
 #[test]
 fn without_flush_what_is_in_the_page_cache_counts() {
