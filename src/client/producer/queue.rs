@@ -1,9 +1,12 @@
 //! The batches of one partition in the order in which the application sent them, and their numbers.
 //!
-//! After Kafka's `TransactionManager` and `RecordAccumulator`, with one deliberate difference:
-//! where Kafka renumbers every unfinished batch after a gap, here a batch that may have been
-//! appended under its old number is given up as unknown. So no record of a session is ever appended
-//! twice.
+//! After Kafka's `TransactionManager` and `RecordAccumulator`, with two deliberate differences:
+//! - Where Kafka renumbers every unfinished batch after a gap, here a batch that may have been
+//!   appended under its old number is given up as unknown. So no record of a session is ever
+//!   appended twice.
+//! - A session's first batch of a partition goes alone until it is acknowledged. A leader that
+//!   knows nothing of a producer takes any first number (KIP-360), so if the first batch is still on
+//!   its way to a deposed leader, the new one would take the second before it.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -12,9 +15,6 @@ use crate::client::producer::batch::{Batch, Number, Session, State};
 use crate::defect::Defects;
 use crate::record::advance_sequence;
 use crate::time::{Duration, Instant};
-
-/// Unfinished numbered batches of one partition: a broker remembers so many (KAFKA-5494).
-const NUMBERED_MAX: usize = 5;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
@@ -38,8 +38,10 @@ pub(crate) struct Queue {
 /// What may be sent when several batches of a partition wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// KIP-98: several in flight, all numbered; none while the producer has no session.
-    Idempotent(Option<Session>),
+    /// KIP-98: several in flight, all numbered; none while the producer has no session. With one in
+    /// flight a connection this means one a partition, whoever leads it: what is on its way to a
+    /// deposed leader counts (Kafka mutes the partition: `guaranteeMessageOrder`).
+    Idempotent { session: Option<Session>, in_flight: usize },
     /// One in flight, so that a retry cannot be overtaken (KAFKA-3197).
     OneInFlight,
     /// Whatever comes first.
@@ -82,7 +84,7 @@ impl Queue {
     /// The batch that may be sent next, if any.
     pub fn candidate(&self, order: Order, haste: Haste) -> Option<Candidate> {
         let index = match order {
-            Order::Idempotent(session) => self.next_numbered(session?)?,
+            Order::Idempotent { session, in_flight } => self.next_numbered(session?, in_flight)?,
             Order::OneInFlight => 0,
             Order::Unordered => self.batches.iter().position(|batch| !batch.is_in_flight())?,
         };
@@ -100,7 +102,7 @@ impl Queue {
         Some(Candidate { index, sendable, ready })
     }
 
-    fn next_numbered(&self, session: Session) -> Option<usize> {
+    fn next_numbered(&self, session: Session, in_flight: usize) -> Option<usize> {
         if self.gap {
             return None;
         }
@@ -112,10 +114,11 @@ impl Queue {
         let numbered = self.batches.iter().take_while(|batch| batch.is_in_flight()).count();
         let next = self.batches.get(numbered)?;
         let fresh = matches!(next.state, State::Waiting { .. });
-        // Numbers of a new session start when nothing of the old one is left.
-        let session_is_current = numbered == 0 || self.session == Some(session);
-        let may = fresh && session_is_current && !self.unresolved && numbered < NUMBERED_MAX;
-        may.then_some(numbered)
+        // Numbers of a new session start when nothing of the old one is left, and go on when every
+        // leader to come knows the session.
+        let is_known = self.session == Some(session) && self.last_acked.is_some();
+        let free = if is_known { in_flight } else { 1 };
+        (fresh && !self.unresolved && numbered < free).then_some(numbered)
     }
 
     /// Gives a batch its number, if it has none yet.

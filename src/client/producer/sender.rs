@@ -30,9 +30,12 @@ pub(crate) enum Sent {
 
 impl Producer {
     fn order(&self) -> Order {
+        let in_flight = self.max_in_flight();
         match &self.identity {
-            Identity::Held(session) => Order::Idempotent(Some(*session)),
-            Identity::Wanted { .. } | Identity::Asked { .. } => Order::Idempotent(None),
+            Identity::Held(session) => Order::Idempotent { session: Some(*session), in_flight },
+            Identity::Wanted { .. } | Identity::Asked { .. } => {
+                Order::Idempotent { session: None, in_flight }
+            }
             // KAFKA-3197: without idempotence a retry may be overtaken by what is in flight behind
             // it.
             Identity::NotNeeded if self.setup.defects.has(Defect::ReorderInflight) => {
@@ -56,7 +59,7 @@ impl Producer {
 
     fn max_in_flight(&self) -> usize {
         let configured = usize::try_from(self.setup.config.max_in_flight).expect("32 bits fit");
-        // KIP-98: a broker remembers five batches of a producer.
+        // KAFKA-5494: a broker remembers five batches of a producer.
         let limit = if self.identity == Identity::NotNeeded { usize::MAX } else { 5 };
         configured.clamp(1, limit)
     }
@@ -131,7 +134,7 @@ impl Producer {
         let (max, defects) = (self.setup.config.sequence_max, self.setup.defects);
         for (queue_index, batch_index, epoch) in picked {
             let queue = &mut self.accumulator.queues[queue_index];
-            if let Order::Idempotent(Some(session)) = order {
+            if let Order::Idempotent { session: Some(session), .. } = order {
                 queue.number(batch_index, session, max, defects);
             }
             let batch = &mut queue.batches[batch_index];
