@@ -1,7 +1,9 @@
 //! What a broker answers to a batch that it has already: P6.
 //!
 //! A retry is refused or taken in the step that the request arrives in, so one request is
-//! remembered.
+//! remembered, and only answers of that step are judged. A later one may answer an earlier copy of
+//! the request, refused before the batch came that it now finds in the log: one partition was
+//! refused, another waited (`sim run scenarios/message_chaos.toml --seed 1172`).
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ const WINDOW: usize = 5;
 /// The last Produce request that arrived anywhere.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    event: u64,
     node: NodeId,
     from: ConnId,
     correlation: CorrelationId,
@@ -37,7 +40,8 @@ impl Checkers {
         request: &Arc<Request>,
     ) {
         if matches!(**request, Request::Produce(_)) {
-            self.asked = Some(Asked { node, from, correlation, request: Arc::clone(request) });
+            let (event, request) = (self.tally.event(), Arc::clone(request));
+            self.asked = Some(Asked { event, node, from, correlation, request });
         }
     }
 
@@ -54,7 +58,8 @@ impl Checkers {
             return;
         }
         let Some(asked) = &self.asked else { return };
-        if (asked.node, asked.from, asked.correlation) != (node, to, correlation) {
+        let is_same = (asked.node, asked.from, asked.correlation) == (node, to, correlation);
+        if !is_same || asked.event != self.tally.event() {
             return;
         }
         let Request::Produce(request) = &*asked.request else { return };

@@ -130,6 +130,12 @@ impl Tally {
         self.event = event;
     }
 
+    /// The number of the event that is being looked at.
+    #[must_use]
+    pub fn event(&self) -> u64 {
+        self.event
+    }
+
     /// One look at an invariant: its antecedent held; `holds` says whether it did.
     pub fn expect(&mut self, check: Check, holds: bool, detail: impl FnOnce() -> String) {
         let count = &mut self.counts[check.index()];

@@ -604,8 +604,9 @@ fn p5_a_producer_epoch_that_falls() {
     t.expect("P5");
 }
 
-/// What is found when b1 refuses a batch as out of order, with `held` in its log.
-fn refused(held: &[Bytes], sent: Bytes) -> Vec<&'static str> {
+/// What is found when b1 refuses a batch as out of order, with `held` in its log, so many events
+/// after it arrived.
+fn refused(held: &[Bytes], sent: Bytes, later: u64) -> Vec<&'static str> {
     let mut t = Script::new();
     for (base, batch) in (0..).zip(held) {
         t.append(&[B1], base, batch);
@@ -620,7 +621,9 @@ fn refused(held: &[Bytes], sent: Bytes) -> Vec<&'static str> {
         partitions: vec![ProducePartition { topic: topic.clone(), partition: 0, records }],
     });
     let (to, correlation) = (ConnId(1), CorrelationId(7));
+    t.checkers.at(Instant::ZERO, 9);
     t.checkers.requested(B1, to, correlation, &Arc::new(request));
+    t.checkers.at(Instant::ZERO, 9 + later);
     let answer = ProducedPartition {
         topic,
         partition: 0,
@@ -639,9 +642,11 @@ fn refused(held: &[Bytes], sent: Bytes) -> Vec<&'static str> {
 fn p6_a_retry_of_what_is_there_is_refused() {
     let one = |base: i64| batch(base, 0, &records(1 + base.unsigned_abs(), 1));
     let held: Vec<Bytes> = (0..6).map(one).collect();
-    assert_eq!(refused(&held, one(1)), ["P6"]);
-    assert_eq!(refused(&held, one(0)), Vec::<&str>::new(), "the sixth last may be forgotten");
-    assert_eq!(refused(&held, one(7)), Vec::<&str>::new(), "a gap");
+    let none: Vec<&str> = Vec::new();
+    assert_eq!(refused(&held, one(1), 0), ["P6"]);
+    assert_eq!(refused(&held, one(0), 0), none, "the sixth last may be forgotten");
+    assert_eq!(refused(&held, one(7), 0), none, "a gap");
+    assert_eq!(refused(&held, one(1), 1), none, "it may have come after the refusal");
 }
 
 #[test]
