@@ -1,11 +1,12 @@
 //! `seedlog produce` and `seedlog consume`: the core's own clients over sockets.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use seedlog::client::{Admin, AdminSetup, Consumer, ConsumerSetup, Producer, ProducerSetup};
 use seedlog::config::{AdminConfig, ConsumerConfig, OffsetReset, ProducerConfig};
 use seedlog::defect::Defects;
@@ -14,13 +15,18 @@ use seedlog::machine::{Effects, Input, Machine};
 use seedlog::message::metadata::MetadataRequest;
 use seedlog::message::{Request, Response};
 use seedlog::op::{Op, Outcome, SendRecord};
+use seedlog::record::Compression;
 use seedlog::time::Now;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 
 use crate::cluster::seed;
+use crate::compression;
 use crate::disk::Disk;
 use crate::node::{Clock, Mail, Mailbox, Network, Node};
+use crate::socket::Outside;
+
+const CLIENT_ID: &str = "seedlog";
 
 #[derive(Args)]
 pub struct ProduceArgs {
@@ -32,6 +38,9 @@ pub struct ProduceArgs {
     /// Splits a line into key and value.
     #[arg(long)]
     key_separator: Option<String>,
+    /// How batches are compressed: none, gzip, snappy, lz4 or zstd.
+    #[arg(long, default_value = "none", value_parser = compression(), hide_possible_values = true)]
+    compression: Compression,
     /// A producer setting under Kafka's name: `acks=1`.
     #[arg(long = "set")]
     settings: Vec<String>,
@@ -58,24 +67,35 @@ pub struct ConsumeArgs {
     settings: Vec<String>,
 }
 
+fn compression() -> impl TypedValueParser<Value = Compression> {
+    let names = compression::NAMES;
+    let named = move |name: String| names.iter().find(|known| known.0 == name).map(|known| known.1);
+    PossibleValuesParser::new(names.map(|known| known.0))
+        .map(move |name| named(name).expect("one of the possible values"))
+}
+
 /// A client machine and its calls.
 struct Client {
     mail: Mailbox,
     outcomes: mpsc::UnboundedReceiver<(CallId, Outcome)>,
     calls: u64,
+    outside: Arc<Outside>,
 }
 
 impl Client {
     fn run<M: Machine + Send + 'static>(
+        compression: Compression,
         start: impl FnOnce(Now, &mut Effects) -> M + Send + 'static,
     ) -> Self {
         let (mail, inbox) = mpsc::unbounded_channel();
         let (returns, outcomes) = mpsc::unbounded_channel();
-        let (network, clock) = (Network::Sockets("seedlog".into()), Clock::start());
+        let unreadable = OnceLock::new();
+        let outside = Arc::new(Outside { client_id: CLIENT_ID, compression, unreadable });
+        let (network, clock) = (Network::Sockets(Arc::clone(&outside)), Clock::start());
         let report = |_: &M| (true, String::new());
         let node = Node::new(mail.clone(), Disk::default(), network, clock, report, returns);
         tokio::spawn(node.run(|_, now, out| start(now, out), inbox));
-        Client { mail, outcomes, calls: 0 }
+        Client { mail, outcomes, calls: 0, outside }
     }
 
     fn send(&mut self, op: Op) {
@@ -122,10 +142,11 @@ pub async fn produce(args: ProduceArgs) -> Result<(), String> {
     let mut config = ProducerConfig::default();
     configure(&args.settings, |name, value| config.set(name, value))?;
     let bootstrap = endpoints(&args.bootstrap)?;
-    let client_id = "seedlog".into();
+    let client_id = CLIENT_ID.into();
     let (defects, partitioner) = (Defects::NONE, None);
     let setup = Arc::new(ProducerSetup { client_id, bootstrap, config, defects, partitioner });
-    let mut client = Client::run(move |now, out| Producer::start(&setup, seed(), now, out));
+    let start = move |now, out: &mut _| Producer::start(&setup, seed(), now, out);
+    let mut client = Client::run(args.compression, start);
     let topic: TopicName = args.topic.as_str().into();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let (mut open, mut failed) = (true, 0_u64);
@@ -169,12 +190,13 @@ fn record(topic: &TopicName, line: &str, separator: Option<&str>) -> Op {
 /// How many partitions a topic has.
 async fn partitions(bootstrap: &Arc<[Endpoint]>, topic: &TopicName) -> Result<usize, String> {
     let setup = Arc::new(AdminSetup {
-        client_id: "seedlog".into(),
+        client_id: CLIENT_ID.into(),
         bootstrap: Arc::clone(bootstrap),
         config: AdminConfig::default(),
         defects: Defects::NONE,
     });
-    let mut admin = Client::run(move |now, out| Admin::start(&setup, seed(), now, out));
+    let start = move |now, out: &mut _| Admin::start(&setup, seed(), now, out);
+    let mut admin = Client::run(Compression::None, start);
     let request = MetadataRequest {
         topics: Some(vec![TopicRef::Name(topic.clone())]),
         allow_auto_topic_creation: false,
@@ -197,9 +219,10 @@ pub async fn consume(args: ConsumeArgs) -> Result<(), String> {
     let bootstrap = endpoints(&args.bootstrap)?;
     let topic: TopicName = args.topic.as_str().into();
     let count = partitions(&bootstrap, &topic).await?;
-    let (client_id, defects) = ("seedlog".into(), Defects::NONE);
+    let (client_id, defects) = (CLIENT_ID.into(), Defects::NONE);
     let setup = Arc::new(ConsumerSetup { client_id, bootstrap, config, defects });
-    let mut client = Client::run(move |now, out| Consumer::start(&setup, seed(), now, out));
+    let start = move |now, out: &mut _| Consumer::start(&setup, seed(), now, out);
+    let mut client = Client::run(Compression::None, start);
     let assigned = (0..).take(count).map(|partition| (topic.clone(), partition)).collect();
     client.call(Op::Assign(assigned)).await;
     let timeout = Duration::from_secs(args.idle_seconds.unwrap_or(3_600));
@@ -210,6 +233,11 @@ pub async fn consume(args: ConsumeArgs) -> Result<(), String> {
             outcome = poll => outcome,
             _ = tokio::signal::ctrl_c() => return Ok(()),
         };
+        if let Outcome::Failed(error) = outcome {
+            let why = client.outside.unreadable.get().cloned();
+            let why = why.unwrap_or_else(|| error.to_string());
+            return Err(format!("topic {topic} cannot be read on: {why}"));
+        }
         let Outcome::Polled(records) = outcome else { return Err(format!("{outcome:?}")) };
         if records.is_empty() && args.idle_seconds.is_some() {
             break;

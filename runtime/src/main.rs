@@ -3,6 +3,7 @@
 mod client;
 mod cluster;
 mod codec;
+mod compression;
 mod disk;
 mod node;
 mod socket;

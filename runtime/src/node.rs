@@ -13,7 +13,7 @@ use seedlog::time::{Instant, Now, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::disk::Disk;
-use crate::socket;
+use crate::socket::{self, Outside};
 
 /// What arrives in a node's mailbox.
 pub enum Mail {
@@ -65,7 +65,7 @@ pub enum Network {
     /// To the nodes of this process, by where they listen.
     Process(Arc<Mutex<BTreeMap<Endpoint, Handle>>>),
     /// To sockets, as this client.
-    Sockets(Arc<str>),
+    Sockets(Arc<Outside>),
 }
 
 /// Both clocks of this process.
@@ -219,11 +219,11 @@ impl<M: Machine> Node<M> {
                 self.peers.insert(conn, Peer::Node(target.mail, inbound));
                 self.local.push_back(Input::Opened { conn });
             }
-            Network::Sockets(client_id) => {
+            Network::Sockets(outside) => {
                 let (requests, taken) = mpsc::unbounded_channel();
                 self.peers.insert(conn, Peer::Dialled(requests));
-                let client_id = Arc::clone(client_id);
-                tokio::spawn(socket::dial(to, conn, client_id, taken, self.mail.clone()));
+                let outside = Arc::clone(outside);
+                tokio::spawn(socket::dial(to, conn, outside, taken, self.mail.clone()));
             }
         }
     }

@@ -1,18 +1,20 @@
 //! Sockets: a client that was accepted, and a broker that was dialled.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, Bytes, BytesMut};
 use seedlog::ids::{ConnId, CorrelationId, Endpoint};
 use seedlog::machine::Input;
-use seedlog::message::{Request, Response};
+use seedlog::message::Request;
+use seedlog::record::Compression;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::mpsc;
 
 use crate::codec::{self, Body, Head};
+use crate::compression;
 use crate::node::{Handle, Mail, Mailbox, Peer};
 
 /// Kafka's `socket.request.max.bytes`.
@@ -113,15 +115,25 @@ pub async fn serve(stream: TcpStream, node: Handle) {
     let _ = node.mail.send(Mail::Input(Input::Closed { conn }));
 }
 
+/// A client machine's side of its connections.
+#[derive(Debug)]
+pub struct Outside {
+    pub client_id: &'static str,
+    /// Of the batches that it sends.
+    pub compression: Compression,
+    /// Why a batch that it has fetched cannot be opened: the first such reason.
+    pub unreadable: OnceLock<String>,
+}
+
 /// Dials a broker for a client machine and carries its requests until either end hangs up.
 pub async fn dial(
     to: Endpoint,
     conn: ConnId,
-    client_id: Arc<str>,
+    outside: Arc<Outside>,
     requests: mpsc::UnboundedReceiver<(CorrelationId, Arc<Request>)>,
     mail: Mailbox,
 ) {
-    if let Err(error) = carry(&to, conn, &client_id, requests, &mail).await {
+    if let Err(error) = carry(&to, conn, &outside, requests, &mail).await {
         eprintln!("seedlog: {to}: {error}");
     }
     let _ = mail.send(Mail::Input(Input::Closed { conn }));
@@ -130,7 +142,7 @@ pub async fn dial(
 async fn carry(
     to: &Endpoint,
     conn: ConnId,
-    client_id: &str,
+    outside: &Outside,
     mut requests: mpsc::UnboundedReceiver<(CorrelationId, Arc<Request>)>,
     mail: &Mailbox,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -148,6 +160,8 @@ async fn carry(
         tokio::select! {
             request = requests.recv() => {
                 let Some((correlation, request)) = request else { return Ok(()) };
+                let request = compression::compress_produced(request, outside.compression);
+                let client_id = outside.client_id;
                 let (bytes, version) = codec::encode_request(&versions, next, client_id, &request)?;
                 if codec::is_answered(&request) {
                     in_flight.insert(next, (correlation, request, version));
@@ -159,7 +173,10 @@ async fn carry(
                 let Some(frame) = frame else { return Ok(()) };
                 let asked = in_flight.remove(&codec::correlation_of(&frame)?);
                 let Some((correlation, request, version)) = asked else { continue };
-                let response: Response = codec::decode_response(&request, version, frame)?;
+                let mut response = codec::decode_response(&request, version, frame)?;
+                if let Some(why) = compression::open_fetched(&mut response) {
+                    let _ = outside.unreadable.set(why);
+                }
                 let response = Arc::new(response);
                 let _ = mail.send(Mail::Input(Input::Response { conn, correlation, response }));
             }

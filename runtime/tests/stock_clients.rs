@@ -133,6 +133,26 @@ fn kcat_reads_back_what_it_was_told_is_stored() {
 }
 
 #[test]
+fn kcat_and_the_cores_own_clients_open_each_others_batches() {
+    let Some(kcat) = kcat() else { return };
+    let (_cluster, bootstrap) = cluster();
+    let seedlog = env!("CARGO_BIN_EXE_seedlog");
+    for codec in ["gzip", "snappy", "lz4", "zstd"] {
+        let lines: String = (0..500).map(|i| format!("{codec} of a line, {i}\n")).collect();
+        run(kcat, &["-P", "-b", &bootstrap, "-t", codec, "-z", codec], &lines);
+        let at = ["--bootstrap", &bootstrap, "--topic", codec];
+        run(seedlog, &[&["produce", "--compression", codec][..], &at].concat(), &lines);
+        let expected = lines.repeat(2);
+        let args = ["consume", "--from-beginning", "--count", "1000"];
+        let read = run(seedlog, &[&args[..], &at].concat(), "");
+        let values = read.lines().map(|line| line.rsplit('\t').next().unwrap_or_default());
+        assert!(values.eq(expected.lines()), "{codec} by kcat");
+        let args = ["-C", "-b", &bootstrap, "-t", codec, "-o", "beginning", "-e", "-q"];
+        assert!(run(kcat, &args, "") == expected, "{codec} by seedlog");
+    }
+}
+
+#[test]
 fn confluent_kafka_loses_and_repeats_nothing_while_leaders_stop() {
     let Some(python) = python() else { return };
     let (mut cluster, bootstrap) = cluster();
@@ -172,6 +192,18 @@ fn the_cores_own_clients_speak_the_same_protocol() {
     let read = run(seedlog, &[&["consume"][..], &at, &ends].concat(), "");
     let expected: String = (0..1_000).map(|i| format!("0\t{i}\tkey\t{i}\n")).collect();
     assert_eq!(read, expected);
+    let mut whole = expected;
+    for (number, codec) in (1..).zip(["gzip", "snappy", "lz4", "zstd"]) {
+        let args = ["--key-separator", ":", "--compression", codec];
+        run(seedlog, &[&["produce"][..], &at, &args].concat(), &lines);
+        whole.extend((0..1_000).map(|i| format!("0\t{}\tkey\t{i}\n", number * 1_000 + i)));
+    }
+    let read = run(
+        seedlog,
+        &[&["consume"][..], &at, &["--from-beginning", "--count", "5000"]].concat(),
+        "",
+    );
+    assert!(read == whole, "what was compressed reads back");
     cluster.tell("status");
     let status: Vec<String> = (0..3).map(|_| cluster.next()).collect();
     assert!(status.iter().all(|line| line.contains("serving")), "{status:?}");

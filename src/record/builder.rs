@@ -7,9 +7,9 @@ use bytes::Bytes;
 use crate::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use crate::record::chunk::{write_crc, write_stamp};
 use crate::record::header::{
-    CONTROL_BIT, DELETE_HORIZON_BIT, HEADER_BYTES, LENGTH_END, TRANSACTIONAL_BIT,
+    COMPRESSION_BITS, CONTROL_BIT, DELETE_HORIZON_BIT, HEADER_BYTES, LENGTH_END, TRANSACTIONAL_BIT,
 };
-use crate::record::{BatchHeader, RecordView, varint};
+use crate::record::{BatchHeader, Compression, RecordView, varint};
 use crate::time::Timestamp;
 
 /// A batch in the making: the records are encoded as they come.
@@ -231,6 +231,22 @@ pub fn rebuild(header: &BatchHeader, kept: &[RecordView<'_>], horizon: Option<Ti
         write_field(&mut out, record.value);
         out.extend_from_slice(record.headers);
     }
+    finish(out, &header)
+}
+
+/// The batch of `header` with other bytes in place of its records: for a driver that opens a
+/// compressed batch, or compresses one. Everything that readers know of it by its header stays.
+///
+/// # Panics
+/// If `compression` is unknown, or if the batch grows beyond 2 GiB.
+#[must_use]
+pub fn repack(header: &BatchHeader, compression: Compression, records: &[u8]) -> Bytes {
+    let number = compression.number().expect("a driver names what it has done");
+    let header =
+        BatchHeader { attributes: (header.attributes & !COMPRESSION_BITS) | number, ..*header };
+    let mut out = Vec::with_capacity(HEADER_BYTES + records.len());
+    out.resize(HEADER_BYTES, 0);
+    out.extend_from_slice(records);
     finish(out, &header)
 }
 

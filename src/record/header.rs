@@ -21,6 +21,7 @@ pub(crate) const CRC_AT: usize = 17;
 pub(crate) const CRC_COVERS: usize = 21;
 pub(crate) const MAX_TIMESTAMP_AT: usize = 35;
 
+pub(crate) const COMPRESSION_BITS: i16 = 7;
 pub(crate) const TIMESTAMP_TYPE_BIT: i16 = 1 << 3;
 pub(crate) const TRANSACTIONAL_BIT: i16 = 1 << 4;
 pub(crate) const CONTROL_BIT: i16 = 1 << 5;
@@ -70,6 +71,21 @@ pub enum Compression {
     Zstd,
     /// A number that Kafka has not given out.
     Unknown,
+}
+
+impl Compression {
+    /// Its number in a batch's attributes; none for [`Self::Unknown`], which may be any other.
+    #[must_use]
+    pub const fn number(self) -> Option<i16> {
+        match self {
+            Compression::None => Some(0),
+            Compression::Gzip => Some(1),
+            Compression::Snappy => Some(2),
+            Compression::Lz4 => Some(3),
+            Compression::Zstd => Some(4),
+            Compression::Unknown => None,
+        }
+    }
 }
 
 impl BatchHeader {
@@ -171,7 +187,7 @@ impl BatchHeader {
 
     #[must_use]
     pub fn compression(&self) -> Compression {
-        match self.attributes & 7 {
+        match self.attributes & COMPRESSION_BITS {
             0 => Compression::None,
             1 => Compression::Gzip,
             2 => Compression::Snappy,

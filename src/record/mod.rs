@@ -15,7 +15,7 @@ mod item;
 mod tests;
 pub mod varint;
 
-pub use builder::{Builder, rebuild};
+pub use builder::{Builder, rebuild, repack};
 pub use chunk::{Batches, batches, stamp, stamp_append_time};
 pub use control::{Control, LeaderChange, leader_change, marker};
 pub use error::BatchError;

@@ -297,6 +297,19 @@ fn read_all(bytes: &Bytes) {
     }
 }
 
+#[test]
+fn a_repacked_batch_differs_in_its_records_and_their_compression_alone() {
+    let batch = encode(&[plain(0, 5)], kafka::Compression::None);
+    let before = verify(&batch).unwrap();
+    let packed = repack(&before, Compression::Lz4, b"squeezed");
+    let after = verify(&packed).unwrap();
+    assert_eq!(packed[HEADER_BYTES..], b"squeezed"[..]);
+    assert_eq!(after.compression(), Compression::Lz4);
+    let BatchHeader { length, crc, attributes, .. } = after;
+    assert_eq!(BatchHeader { length, crc, attributes, ..before }, after);
+    assert_eq!(repack(&after, Compression::None, &batch[HEADER_BYTES..]), batch);
+}
+
 proptest! {
     #[test]
     fn any_content_makes_kafkas_bytes_and_reads_back(
