@@ -27,6 +27,15 @@ pub enum Command {
     /// Finds the first event at which two runs part.
     Diff(DiffArgs),
     /// Carries out a recorded run again.
+    ///
+    /// The recording holds every fault and every send with its time, what the network did to which
+    /// message (by link, API and occurrence), what failing disks kept, how wrong clocks were, and
+    /// who healed. The usual delays of links and disks, and what processes draw themselves
+    /// (back-off, election time-outs, ids), come from the seed that stands in it.
+    ///
+    /// Exit codes: as `run` if the run goes as recorded. If it does not, one line says between
+    /// which events it left the recorded way, and the code is 1 if it is violated, 101 if it
+    /// panics, and otherwise 3: it proves nothing.
     Replay(ReplayArgs),
     /// Measures events per second of the bare loop and of whole clusters, and the cost of forks.
     Bench(BenchArgs),
@@ -57,7 +66,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub json: bool,
     /// Writes the run's decisions to a file for `sim replay`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_checks")]
     pub record: Option<PathBuf>,
     /// Runs without checkers, for measurements.
     #[arg(long)]
@@ -161,6 +170,9 @@ pub struct DiffArgs {
 pub struct ReplayArgs {
     /// A file that `sim run --record` wrote.
     pub recording: PathBuf,
+    /// Draws the usual delays from another seed: the same faults with another timing.
+    #[arg(long, value_name = "SEED")]
+    pub delays: Option<u64>,
     /// Prints one JSON object.
     #[arg(long)]
     pub json: bool,

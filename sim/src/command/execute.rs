@@ -1,6 +1,8 @@
 //! `sim run`, and what every command does with a run: load it, run it, catch its panic.
 
 use std::cell::Cell;
+use std::fs::File;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -87,13 +89,13 @@ pub fn panicked(run: &Run) -> Report {
 }
 
 /// How many events lie between two checkpoints of a recording.
-pub const CHECKPOINT: u64 = 10_000;
+pub const CHECKPOINT: u64 = 1_000;
 
 /// Runs to the end and keeps what was decided.
 #[must_use]
 pub fn record(scenario: &Arc<Scenario>, text: String, seed: u64) -> (Report, Recording) {
     let mut run = Run::new(scenario, seed, true);
-    run.decisions.record();
+    run.record();
     let mut checkpoints = Vec::new();
     let result = catch_unwind(AssertUnwindSafe(|| {
         let mut next = CHECKPOINT;
@@ -111,12 +113,33 @@ pub fn record(scenario: &Arc<Scenario>, text: String, seed: u64) -> (Report, Rec
         overrides: scenario.overrides.clone(),
         seed,
         decisions: run.decisions.log().to_vec(),
+        chances: Arc::new(run.world.chances()),
         checkpoints,
         verdict: report.verdict.name().into(),
+        broken: report.broken(),
         digest: report.digest.clone(),
         events: report.events,
     };
     (report, recording)
+}
+
+/// Reads a text file.
+///
+/// # Errors
+/// The line to show to the user.
+pub fn read(path: &Path, cure: &str) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| format!("{}: cannot be read: {error}; {cure}", path.display()))
+}
+
+/// Makes a file for a result, before the work that it is for.
+///
+/// # Errors
+/// The line to show to the user.
+pub fn create(path: &Path) -> Result<File, String> {
+    File::create(path).map_err(|error| {
+        format!("{}: cannot be written: {error}; name a file in a folder of yours", path.display())
+    })
 }
 
 /// `sim run`.
@@ -127,11 +150,11 @@ pub fn command(args: &RunArgs) -> Result<u8, String> {
     let (scenario, seed) = load(&args.which)?;
     let report = match &args.record {
         Some(path) => {
-            let text = std::fs::read_to_string(&args.which.scenario)
-                .map_err(|error| format!("{}: {error}", args.which.scenario.display()))?;
+            let text = read(&args.which.scenario, "name a scenario file")?;
+            let mut file = create(path)?;
             let (report, recording) = record(&scenario, text, seed);
-            std::fs::write(path, recording.print())
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+            let written = file.write_all(recording.print().as_bytes());
+            written.map_err(|error| format!("{}: {error}", path.display()))?;
             report
         }
         None => finish(Run::new(&scenario, seed, !args.no_checks)),
@@ -139,17 +162,17 @@ pub fn command(args: &RunArgs) -> Result<u8, String> {
     if args.json {
         print::out(&format!("{}\n", report.json()));
     } else {
-        print::out(&print::report(&report, &around(&scenario, &report)));
+        let again = Run::new(&scenario, seed, true);
+        print::out(&print::report(&report, &around(again, &report)));
     }
     Ok(report.verdict.exit_code())
 }
 
 /// The trace around the first finding: the same run once more, watched there.
 #[must_use]
-pub fn around(scenario: &Arc<Scenario>, report: &Report) -> Vec<String> {
+pub fn around(mut run: Run, report: &Report) -> Vec<String> {
     const BEFORE: u64 = 12;
     let Some(finding) = report.findings.first() else { return Vec::new() };
-    let mut run = Run::new(scenario, report.seed, true);
     let from = finding.event.saturating_sub(BEFORE);
     let format = crate::run::Format::Text;
     run.watch.trace = Some(Trace::new(from, finding.event, format, Vec::new()));

@@ -17,7 +17,7 @@ use clap::error::ErrorKind;
 
 pub use diff::first_difference;
 pub use execute::{execute, load, record};
-pub use replay::replay;
+pub use replay::{Replayed, replay};
 
 use cli::{Cli, Command};
 

@@ -5,7 +5,7 @@ use seedlog::ids::NodeId;
 
 use crate::run::Run;
 use crate::scenario::script::Role;
-use crate::world::{NetworkFaults, ProcessId};
+use crate::world::{Dice, Draw as _, NetworkFaults, ProcessId, Subject};
 
 impl Run {
     /// Chooses the core and makes it healthy: up, running, connected. Disks and clocks are good
@@ -67,17 +67,18 @@ impl Run {
 
     /// All clients, most brokers, most controllers. As many are left out as the atlas lets be away,
     /// if every partition can do without them; otherwise fewer.
-    fn choose_core(&self) -> Vec<ProcessId> {
+    fn choose_core(&mut self) -> Vec<ProcessId> {
         let mut rng = self.world.seed().stream("core", 0, 0);
-        let shuffle = |role: Role, rng: &mut seedlog::rng::Rng| {
+        let mut dice = self.world.dice(Subject::Core, &mut rng);
+        let shuffle = |role: Role, dice: &mut Dice<'_>| {
             let mut list: Vec<ProcessId> = self.cluster.all(role).collect();
             for index in (1..list.len()).rev() {
-                list.swap(index, rng.index(index + 1));
+                list.swap(index, dice.place(index + 1));
             }
             list
         };
-        let brokers = shuffle(Role::Broker, &mut rng);
-        let controllers = shuffle(Role::Controller, &mut rng);
+        let brokers = shuffle(Role::Broker, &mut dice);
+        let controllers = shuffle(Role::Controller, &mut dice);
         let lost = &self.lossy.lost_voters;
         let spare = usize::try_from(self.scenario.atlas.controllers).expect("few controllers");
         let spare = spare.saturating_sub(lost.len());

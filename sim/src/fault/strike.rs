@@ -213,9 +213,6 @@ impl Run {
         } else {
             Action::Process(begin, group.clone())
         };
-        if kind == FaultKind::Wipe && self.cluster.who(process).role == Role::Controller {
-            self.lossy.lost_voters.push(process);
-        }
         Some(Blow {
             acts: vec![act],
             undo: vec![Action::Process(end, group)],

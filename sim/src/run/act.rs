@@ -139,6 +139,9 @@ impl Run {
     fn wipe(&mut self, process: ProcessId) {
         self.crash(process);
         self.world.wipe(process, &mut self.watch);
+        if self.cluster.who(process).role == Role::Controller {
+            self.lossy.lost_voters.push(process);
+        }
         let times = &mut self.formats[super::index(process)];
         *times += 1;
         if let Some(format) = self.cluster.format(self.world.seed(), process, *times) {

@@ -1,18 +1,20 @@
-//! The decisions of a run, and runs recorded as such.
+//! The decisions of a run, as they are recorded and carried out again.
 //!
-//! Every fault and every workload operation is one line in the words of scripts, with its time. A
-//! recorded run carries them out instead of drawing them, so that it survives a change of what a
-//! seed means; where the code has changed, its checkpoints say where it went another way.
+//! Every fault and every workload operation is one line in the words of scripts, with its time;
+//! what chance decides about single messages, disks and records is kept by the world. A replay
+//! carries both out instead of drawing them, so that a failure survives a change of what a seed
+//! means.
 
 use std::sync::Arc;
 
 use seedlog::ids::TopicName;
-use seedlog::time::{Duration, Instant};
+use seedlog::time::Instant;
 
-use super::{Run, Token};
+use super::{Recording, Run, Token};
 use crate::check::RecordId;
-use crate::scenario::script::{Action, Names, NodeExpr, Role, Who, action};
+use crate::scenario::script::{Action, NodeExpr, Role, Who};
 use crate::scenario::{Error, Scenario};
+use crate::world::Seed;
 
 /// What was decided so far, or what is to be carried out.
 #[derive(Clone, Debug, Default)]
@@ -23,29 +25,7 @@ pub struct Decisions {
     next: usize,
 }
 
-/// A run on paper.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recording {
-    /// The scenario's file name and its text.
-    pub file: String,
-    pub text: String,
-    pub overrides: Vec<String>,
-    pub seed: u64,
-    pub decisions: Vec<(Instant, Action)>,
-    /// Digests after so many events.
-    pub checkpoints: Vec<(u64, String)>,
-    /// What came of it: verdict, digest, events.
-    pub verdict: String,
-    pub digest: String,
-    pub events: u64,
-}
-
 impl Decisions {
-    /// Keeps what is decided from now on.
-    pub fn record(&mut self) {
-        self.log = Some(Vec::new());
-    }
-
     #[must_use]
     pub fn is_replaying(&self) -> bool {
         self.replay.is_some()
@@ -79,17 +59,28 @@ impl Decisions {
 }
 
 impl Run {
-    /// A run that carries out recorded decisions instead of its own.
+    /// Keeps what is decided from now on.
+    pub fn record(&mut self) {
+        self.decisions.log = Some(Vec::new());
+        self.world.record_chances();
+    }
+
+    /// A run that carries out recorded decisions instead of its own; its usual delays come from
+    /// another seed if one is given.
     ///
     /// # Errors
     /// If the recorded scenario does not read any more.
-    pub fn replaying(recording: Recording) -> Result<Run, Error> {
+    pub fn replaying(recording: Recording, delays: Option<u64>) -> Result<Run, Error> {
         let scenario = Scenario::parse(&recording.file, &recording.text, &recording.overrides)?;
         let mut run = Run::new(&Arc::new(scenario), recording.seed, true);
         run.sources.clear();
         for (at, _) in &recording.decisions {
             run.world.control(*at, Token::Replay.encode());
         }
+        if let Some(seed) = delays {
+            run.world.set_delays(Seed(seed));
+        }
+        run.world.replay_chances(Arc::clone(&recording.chances));
         run.decisions.replay = Some(Arc::new(recording));
         Ok(run)
     }
@@ -105,92 +96,11 @@ impl Run {
             self.perform(action);
         }
     }
-}
 
-impl Recording {
-    /// The file's text.
+    /// How many of the recorded decisions have been carried out.
     #[must_use]
-    pub fn print(&self) -> String {
-        use std::fmt::Write as _;
-        let quoted = |text: &str| toml::Value::from(text).to_string();
-        let mut out = String::from("# A recorded run: `sim replay` carries it out again.\n");
-        let _ = writeln!(out, "file = {}", quoted(&self.file));
-        let _ = writeln!(out, "seed = {}", quoted(&self.seed.to_string()));
-        let overrides: Vec<String> = self.overrides.iter().map(|text| quoted(text)).collect();
-        let _ = writeln!(out, "set = [{}]", overrides.join(", "));
-        let _ = writeln!(out, "verdict = {}", quoted(&self.verdict));
-        let _ = writeln!(out, "digest = {}", quoted(&self.digest));
-        let _ = writeln!(out, "events = {}", self.events);
-        let _ = writeln!(out, "text = {}", quoted(&self.text));
-        let _ = writeln!(out, "checkpoints = [");
-        for (events, digest) in &self.checkpoints {
-            let _ = writeln!(out, "  {},", quoted(&format!("{events} {digest}")));
-        }
-        let _ = writeln!(out, "]\ndecisions = [");
-        for (at, action) in &self.decisions {
-            let _ = writeln!(out, "  {},", quoted(&format!("{} {action}", at.as_nanos())));
-        }
-        out.push_str("]\n");
-        out
-    }
-
-    /// Reads a recorded run.
-    ///
-    /// # Errors
-    /// What is wrong with it, and where.
-    pub fn parse(file: &str, text: &str) -> Result<Recording, Error> {
-        use crate::scenario::read::Table;
-        let text = crate::scenario::text::Text::parse(file, text, &[])?;
-        let mut root = Table::root(&text);
-        let mut string = |key: &'static str| {
-            let place = root.place_of(key);
-            let found = root.string(key)?;
-            found.ok_or_else(|| root.error(key, place, "is missing", "record the run again"))
-        };
-        let (scenario_file, scenario_text) = (string("file")?, string("text")?);
-        let (seed, verdict, digest) = (string("seed")?, string("verdict")?, string("digest")?);
-        let seed = seed.parse().map_err(|_| {
-            root.error("seed", root.place(), "is no number", "record the run again")
-        })?;
-        let overrides: Vec<String> =
-            root.strings("set")?.into_iter().map(|(_, text)| text).collect();
-        let events = root.number("events", 0, u64::MAX)?.unwrap_or(0);
-        let scenario = Scenario::parse(&scenario_file, &scenario_text, &overrides)?;
-        let names = Names {
-            brokers: scenario.cluster.brokers,
-            controllers: scenario.cluster.controllers,
-            producers: scenario.workload.producers,
-            consumers: scenario.workload.consumers,
-        };
-        let mut checkpoints = Vec::new();
-        for (place, line) in root.strings("checkpoints")? {
-            let parsed = line
-                .split_once(' ')
-                .and_then(|(events, digest)| Some((events.parse().ok()?, digest.to_string())));
-            let wrong = || root.error("checkpoints", place, "cannot be read", "EVENTS DIGEST");
-            checkpoints.push(parsed.ok_or_else(wrong)?);
-        }
-        let mut decisions = Vec::new();
-        for (place, line) in root.strings("decisions")? {
-            let wrong = |what: String| root.error("decisions", place, what, "NANOSECONDS ACTION");
-            let Some((at, words)) = line.split_once(' ') else {
-                return Err(wrong("cannot be read".into()));
-            };
-            let nanos = at.parse().map_err(|_| wrong("has no time".into()))?;
-            let action = action::action(&names, words).map_err(wrong)?;
-            decisions.push((Instant::ZERO + Duration::from_nanos(nanos), action));
-        }
-        root.end()?;
-        Ok(Recording {
-            file: scenario_file,
-            text: scenario_text,
-            overrides,
-            seed,
-            decisions,
-            checkpoints,
-            verdict,
-            digest,
-            events,
-        })
+    pub fn replayed(&self) -> u64 {
+        let acts = u64::try_from(self.decisions.next).expect("a count fits");
+        acts + self.world.chances_taken()
     }
 }

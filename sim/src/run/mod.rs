@@ -3,9 +3,11 @@
 //! A run is plain data, as its world is: cloning it forks it.
 
 mod act;
+mod chance;
 mod decision;
 mod evaluate;
 mod phase;
+mod recording;
 mod report;
 mod script;
 #[cfg(test)]
@@ -32,9 +34,10 @@ use crate::world::{
     DiskFaults, HoldId, Lifecycle, NetworkFaults, ProcessId, Seed, Stepped, World, WorldConfig,
 };
 
-pub use decision::{Decisions, Recording};
+pub use decision::Decisions;
 pub use evaluate::Bound;
 pub use phase::{Phase, TICK};
+pub use recording::Recording;
 pub use report::{Finding, Report, Verdict};
 pub use script::Script;
 pub use token::Token;

@@ -10,7 +10,7 @@ use crate::scenario::RatioRange;
 use crate::scenario::script::{Part, Role};
 use crate::scenario::value::Ratio;
 use crate::workload::created;
-use crate::world::{NetworkFaults, ProcessId};
+use crate::world::{Draw as _, NetworkFaults, ProcessId, Subject};
 
 /// Where a run is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,15 +75,21 @@ impl Run {
     fn set_clock(&mut self, process: ProcessId) {
         let clock = &self.scenario.clock;
         let mut rng = self.world.seed().stream("clock", u64::from(process.0), 0);
-        if clock.skew.high > Duration::ZERO {
-            let ms = seedlog::time::millis(clock.skew.draw(&mut rng));
-            let ahead = rng.chance(1, 2);
-            self.world.skew_clock(process, if ahead { ms } else { -ms });
+        let mut dice = self.world.dice(Subject::Clock(process), &mut rng);
+        let skew = (clock.skew.high > Duration::ZERO).then(|| {
+            let ms = seedlog::time::millis(clock.skew.draw(&mut dice));
+            if dice.chance(1, 2) { ms } else { -ms }
+        });
+        let drift = (clock.drift_ppm.high > 0).then(|| {
+            let ppm = clock.drift_ppm.draw(&mut dice);
+            let ppm = i32::try_from(ppm).expect("the range was checked");
+            if dice.chance(1, 2) { ppm } else { -ppm }
+        });
+        if let Some(ms) = skew {
+            self.world.skew_clock(process, ms);
         }
-        if clock.drift_ppm.high > 0 {
-            let ppm = i32::try_from(clock.drift_ppm.draw(&mut rng)).expect("the range was checked");
-            let fast = rng.chance(1, 2);
-            self.world.drift_clock(process, if fast { ppm } else { -ppm });
+        if let Some(ppm) = drift {
+            self.world.drift_clock(process, ppm);
         }
     }
 
@@ -216,9 +222,10 @@ impl Run {
     }
 
     /// The network's manners in this run, drawn once.
-    fn draw_network(&self) -> NetworkFaults {
+    fn draw_network(&mut self) -> NetworkFaults {
         let said = &self.scenario.network;
         let mut rng = self.world.seed().stream("network", 0, 0);
+        let mut dice = self.world.dice(Subject::Network, &mut rng);
         let mut draw = |range: RatioRange| {
             if range.low == range.high {
                 return world_ratio(range.low);
@@ -229,7 +236,7 @@ impl Run {
             let fine = |ratio: Ratio| {
                 u128::from(ratio.numerator) * u128::from(scale) / u128::from(ratio.denominator)
             };
-            let step = u128::from(rng.below(1_001));
+            let step = u128::from(dice.under(1_001));
             let between = fine(low) + (fine(high) - fine(low)) * step / 1_000;
             world_ratio(Ratio::new(u64::try_from(between).expect("below the scale"), scale))
         };

@@ -171,6 +171,15 @@ impl Run {
 }
 
 impl Report {
+    /// The codes of the promises that were broken, each once.
+    #[must_use]
+    pub fn broken(&self) -> Vec<String> {
+        let mut codes: Vec<String> = self.findings.iter().map(|one| one.code.clone()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        codes
+    }
+
     /// A counter by the name that `require` uses.
     #[must_use]
     pub fn count(&self, name: &str) -> u64 {

@@ -66,9 +66,26 @@ fn a_recorded_run_is_carried_out_again() {
     let (report, recording) = record(&scenario, text, 9);
     let read = Recording::parse("r.toml", &recording.print()).expect("what is printed reads");
     assert_eq!(read, recording);
-    let run = Run::replaying(read.clone()).expect("a sound scenario");
-    let (again, parted) = replay(run, &read);
-    assert_eq!((again.digest, parted), (report.digest, None));
+    let run = Run::replaying(read.clone(), None).expect("a sound scenario");
+    let again = replay(run, &read);
+    assert_eq!((&again.report.digest, again.parted), (&report.digest, None));
+    assert_eq!((again.exit_code(), again.carried_out), (0, read.len()));
+}
+
+#[test]
+fn a_recording_survives_a_change_of_what_its_seed_means() {
+    let (scenario, text) = scenario("[network]\nloss = \"5/1000\"\nduplicate = \"5/1000\"\n");
+    let (report, mut recording) = record(&scenario, text, 9);
+    assert!(report.count("fault.loss") > 0, "{:?}", report.faults);
+    recording.text = recording.text.replace("loss = \"5/1000\"", "loss = \"999/1000\"");
+    let run = Run::replaying(recording.clone(), None).expect("a sound scenario");
+    let again = replay(run, &recording);
+    assert_eq!((again.report.digest, again.parted), (report.digest, None));
+    recording.chances = Arc::default();
+    let run = Run::replaying(recording.clone(), None).expect("a sound scenario");
+    let without = replay(run, &recording);
+    assert_eq!(without.report.count("fault.loss"), 0, "what is not recorded does not happen");
+    assert!(without.parted.is_some());
 }
 
 #[test]
@@ -77,8 +94,10 @@ fn a_replay_says_where_it_left_the_recorded_way() {
     let (_, mut recording) = record(&scenario, text, 9);
     let middle = recording.decisions.len() / 2;
     recording.decisions.truncate(middle);
-    let run = Run::replaying(recording.clone()).expect("a sound scenario");
-    assert!(replay(run, &recording).1.is_some());
+    let run = Run::replaying(recording.clone(), None).expect("a sound scenario");
+    let parted = replay(run, &recording);
+    assert!(parted.parted.is_some_and(|(before, after)| before < after));
+    assert_eq!((parted.report.verdict, parted.exit_code()), (Verdict::Held, 3));
 }
 
 #[test]

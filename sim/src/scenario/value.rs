@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use seedlog::rng::Rng;
 use seedlog::time::{Duration, nanos};
+
+use crate::world::Draw;
 
 /// Reads `"10s"`, `"1500ms"`, `"2m"`, `"1h"`, `"30us"`, `"5ns"` or `"0"`.
 #[must_use]
@@ -61,8 +62,12 @@ impl Span {
     }
 
     /// Draws one; a range of one value draws nothing.
-    pub fn draw(&self, rng: &mut Rng) -> Duration {
-        if self.low == self.high { self.low } else { rng.duration(self.low, self.high) }
+    pub fn draw(&self, rng: &mut impl Draw) -> Duration {
+        if self.low == self.high {
+            return self.low;
+        }
+        let (low, high) = (nanos(self.low), nanos(self.high));
+        Duration::from_nanos(low + rng.under((high - low).saturating_add(1)))
     }
 }
 
@@ -96,11 +101,11 @@ impl Range {
     }
 
     /// Draws one; a range of one value draws nothing.
-    pub fn draw(&self, rng: &mut Rng) -> u64 {
+    pub fn draw(&self, rng: &mut impl Draw) -> u64 {
         if self.low == self.high {
             return self.low;
         }
-        self.low + rng.below((self.high - self.low).saturating_add(1))
+        self.low + rng.under((self.high - self.low).saturating_add(1))
     }
 }
 
@@ -133,7 +138,7 @@ impl Ratio {
     }
 
     /// Draws; a ratio of 0 or 1 draws nothing.
-    pub fn draw(self, rng: &mut Rng) -> bool {
+    pub fn draw(self, rng: &mut impl Draw) -> bool {
         match self.numerator {
             0 => false,
             all if all == self.denominator => true,

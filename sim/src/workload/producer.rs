@@ -12,7 +12,7 @@ use crate::check::RecordId;
 use crate::cluster::Process;
 use crate::scenario::Scenario;
 use crate::scenario::value::{Range, Span};
-use crate::world::{ProcessId, Seed, World};
+use crate::world::{Draw as _, ProcessId, Seed, Subject, World};
 
 /// One producer process and what it has sent.
 #[derive(Clone, Debug)]
@@ -120,8 +120,9 @@ impl ProducerClient {
         self.totals.sent += 1;
         let record = RecordId { source: source(self.number, self.life), number: self.sent };
         let keyed = partition.is_none() && !self.keys.is_empty();
-        let key = keyed.then(|| self.keys[self.rng.index(self.keys.len())].clone());
-        let size = usize::try_from(self.padding.draw(&mut self.rng)).expect("a small padding");
+        let mut dice = world.dice(Subject::Send(self.process), &mut self.rng);
+        let key = keyed.then(|| self.keys[dice.place(self.keys.len())].clone());
+        let size = usize::try_from(self.padding.draw(&mut dice)).expect("a small padding");
         let op = Op::Send(SendRecord {
             topic: topic.clone(),
             partition,

@@ -1,32 +1,72 @@
 //! Bits that flip on their way, in record batches only: a frame is checked by TCP, and a codec
 //! would refuse most of what got through.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use seedlog::message::{Records, Request, Response};
 
 use super::connection::Message;
-use super::disk::flip;
+use super::disk::{flip_at, place_to_flip};
 use super::seed::Draw;
 
-/// Flips one bit of one batch in a message; false if it carries none.
-pub(super) fn corrupt(message: &mut Message, rng: &mut impl Draw) -> bool {
-    let mut changed = message.clone();
-    let chunks = match &mut changed {
-        Message::Request(_, request) => in_request(Arc::make_mut(request)),
-        Message::Response(_, response) => in_response(Arc::make_mut(response)),
-        Message::Fin => Vec::new(),
-    };
-    if chunks.is_empty() {
-        return false;
+/// Which bit of which batch of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flip {
+    pub(super) chunk: usize,
+    pub(super) byte: usize,
+    pub(super) bit: u64,
+}
+
+impl fmt::Display for Flip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.chunk, self.byte, self.bit)
     }
-    let index = rng.place(chunks.len());
-    let chunk = chunks.into_iter().nth(index).expect("an index below the length");
-    let Some(flipped) = flip(chunk, rng) else { return false };
+}
+
+impl Flip {
+    /// Reads what `Display` writes.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (chunk, rest) = text.split_once('/')?;
+        let (byte, bit) = rest.split_once('/')?;
+        Some(Flip {
+            chunk: chunk.parse().ok()?,
+            byte: byte.parse().ok()?,
+            bit: bit.parse().ok().filter(|bit| *bit < 8)?,
+        })
+    }
+}
+
+/// Draws a bit of a batch of a message; none if it carries none that a checksum protects.
+pub(super) fn choose(message: &Message, rng: &mut impl Draw) -> Option<Flip> {
+    let mut copy = message.clone();
+    let chunks = chunks_of(&mut copy);
+    if chunks.is_empty() {
+        return None;
+    }
+    let chunk = rng.place(chunks.len());
+    let (byte, bit) = place_to_flip(chunks[chunk], rng)?;
+    Some(Flip { chunk, byte, bit })
+}
+
+/// Flips that bit; false if the message (at a replay, another one) has no such bit.
+pub(super) fn apply(message: &mut Message, flip: Flip) -> bool {
+    let mut changed = message.clone();
+    let chunk = chunks_of(&mut changed).into_iter().nth(flip.chunk);
+    let Some(chunk) = chunk else { return false };
+    let Some(flipped) = flip_at(chunk, flip.byte, flip.bit) else { return false };
     *chunk = flipped;
     *message = changed;
     true
+}
+
+fn chunks_of(message: &mut Message) -> Vec<&mut Bytes> {
+    match message {
+        Message::Request(_, request) => in_request(Arc::make_mut(request)),
+        Message::Response(_, response) => in_response(Arc::make_mut(response)),
+        Message::Fin => Vec::new(),
+    }
 }
 
 fn chunks(records: &mut Records) -> impl Iterator<Item = &mut Bytes> {

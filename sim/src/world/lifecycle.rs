@@ -152,12 +152,10 @@ impl<N: Node> World<N> {
     }
 
     fn end_disk(&mut self, process: ProcessId, end: End) {
-        let World { processes, disk_faults, time, faults, seed, .. } = self;
-        let slot = &mut processes[process.index()];
-        let profile = slot.disk_faults.as_ref().unwrap_or(disk_faults);
-        let rng = slot.disk_stream.get(|| seed.stream("disk", u64::from(process.0), 0));
-        for fault in Arc::make_mut(&mut slot.disk).end(*time, end, profile, rng) {
-            faults.count(fault);
+        let now = self.time;
+        let (disk, profile, mut dice) = self.disk_and_dice(process);
+        for fault in disk.end(now, end, profile, &mut dice) {
+            self.faults.count(fault);
         }
     }
 
@@ -239,9 +237,8 @@ impl<N: Node> World<N> {
         log: seedlog::ids::LogId,
         base: Option<seedlog::ids::Offset>,
     ) -> bool {
-        let slot = &mut self.processes[process.index()];
-        let rng = slot.disk_stream.get(|| self.seed.stream("disk", u64::from(process.0), 0));
-        let rots = Arc::make_mut(&mut slot.disk).rot(log, base, rng);
+        let (disk, _, mut dice) = self.disk_and_dice(process);
+        let rots = disk.rot(log, base, &mut dice);
         if rots {
             self.faults.count(Fault::BitRot);
         }

@@ -11,6 +11,7 @@ use super::ProcessId;
 use super::connection::{ConnectionRef, Message, Side};
 use super::fault::{Ratio, Span};
 use super::seed::{Seed, SmallStream};
+use super::trouble::Trouble;
 
 /// What a network does to messages of a link. `Default` is a fast local network without faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,20 +75,14 @@ pub(super) struct Link {
     pub(super) is_clogged: bool,
 }
 
-/// What the network decides about one message.
+/// What is drawn for one message.
 pub(super) struct Fate {
-    /// Whether anything but the usual delay happens to it.
-    pub(super) is_troubled: bool,
-    pub(super) is_lost: bool,
-    pub(super) resets: bool,
-    pub(super) is_corrupt: bool,
-    pub(super) is_delayed: bool,
-    /// Overtaken by later ones.
-    pub(super) is_loose: bool,
-    /// In nanoseconds.
+    /// The usual time on the way, in nanoseconds.
     pub(super) latency: u64,
-    /// How many nanoseconds after it a copy arrives.
-    pub(super) copy_after: Option<u64>,
+    /// Which bit flips depends on the message: it is drawn afterwards.
+    pub(super) is_corrupt: bool,
+    /// None on a quiet network.
+    pub(super) trouble: Option<Trouble>,
 }
 
 /// All links that were ever used.
@@ -112,6 +107,10 @@ impl Links {
             links: Vec::new(),
             queues: BTreeMap::new(),
         }
+    }
+
+    pub(super) fn set_seed(&mut self, seed: Seed) {
+        self.seed = seed;
     }
 
     pub(super) fn set_common(&mut self, faults: NetworkFaults) {
@@ -171,7 +170,13 @@ impl Links {
         self.with(index, |faults, rng| faults.latency.draw(rng))
     }
 
-    /// Whether closing a connection delays what is under way on this link, and by how much.
+    /// Whether closing a connection may delay what is under way on this link.
+    pub(super) fn may_linger(&self, index: u32) -> bool {
+        let faults = self.at(index).own.as_ref().unwrap_or(&self.common);
+        faults.old_connection.numerator > 0
+    }
+
+    /// Whether it does, and by how much.
     pub(super) fn lingers(&mut self, index: u32) -> Option<Duration> {
         self.with(index, |faults, rng| {
             faults.old_connection.draw(rng).then(|| faults.delay_by.draw(rng))
@@ -182,31 +187,24 @@ impl Links {
         let is_quiet = self.common_is_quiet && self.at(index).own.is_none();
         self.with(index, |faults, rng| {
             let latency = faults.latency.draw_nanos(rng);
-            let mut fate = Fate {
-                is_troubled: !is_quiet,
-                is_lost: false,
-                resets: false,
-                is_corrupt: false,
-                is_delayed: false,
-                is_loose: false,
-                latency,
-                copy_after: None,
-            };
             if is_quiet {
-                return fate;
+                return Fate { latency, is_corrupt: false, trouble: None };
             }
-            fate.is_lost = faults.loss.draw(rng);
-            fate.resets = faults.reset.draw(rng);
-            fate.is_corrupt = faults.corrupt.draw(rng);
-            fate.is_delayed = faults.delay.draw(rng);
-            fate.is_loose = faults.reorder.draw(rng);
-            if fate.is_delayed || fate.is_loose {
-                fate.latency += faults.delay_by.draw_nanos(rng);
+            let mut trouble = Trouble {
+                is_lost: faults.loss.draw(rng),
+                resets: faults.reset.draw(rng),
+                ..Trouble::default()
+            };
+            let is_corrupt = faults.corrupt.draw(rng);
+            trouble.is_delayed = faults.delay.draw(rng);
+            trouble.is_loose = faults.reorder.draw(rng);
+            if trouble.is_delayed || trouble.is_loose {
+                trouble.late = faults.delay_by.draw_nanos(rng);
             }
             if faults.duplicate.draw(rng) {
-                fate.copy_after = Some(faults.delay_by.draw_nanos(rng));
+                trouble.copy_after = Some(faults.delay_by.draw_nanos(rng));
             }
-            fate
+            Fate { latency, is_corrupt, trouble: Some(trouble) }
         })
     }
 

@@ -11,6 +11,7 @@ mod disk;
 mod event;
 mod fault;
 mod hold;
+mod ledger;
 mod lifecycle;
 mod link;
 mod network;
@@ -22,6 +23,7 @@ mod step;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,12 +42,15 @@ use self::event::Event;
 pub use self::fault::{Fault, FaultCounts, Ratio, Span};
 use self::hold::ActiveHold;
 pub use self::hold::{Hold, HoldId, MessageKind, Payload};
+use self::ledger::Ledger;
+pub use self::ledger::{Chance, Chances, Dice, Occasion, Subject};
 use self::link::Links;
 pub use self::link::NetworkFaults;
 pub use self::observer::{Lifecycle, Observer};
 use self::process::Process;
 use self::queue::Queue;
 pub use self::seed::{Draw, Seed};
+pub use self::trouble::Trouble;
 
 /// A machine that a world can start, and start again after a crash.
 pub trait Node: Machine {
@@ -102,6 +107,8 @@ impl Default for WorldConfig {
 #[derive(Clone)]
 pub struct World<N: Node> {
     seed: Seed,
+    /// Where the streams of links and disks come from: at a replay, it may be another one.
+    delays: Seed,
     time: Instant,
     queue: Queue<Event>,
     processes: Vec<Process<N>>,
@@ -112,6 +119,7 @@ pub struct World<N: Node> {
     self_checks: bool,
     holds: Vec<ActiveHold>,
     next_hold: u32,
+    ledger: Ledger,
     faults: FaultCounts,
     digest: Digest,
     events: u64,
@@ -133,6 +141,7 @@ impl<N: Node> World<N> {
     pub fn new(seed: Seed, config: WorldConfig) -> Self {
         World {
             seed,
+            delays: seed,
             time: Instant::ZERO,
             queue: Queue::new(),
             processes: Vec::new(),
@@ -143,12 +152,20 @@ impl<N: Node> World<N> {
             self_checks: config.self_checks,
             holds: Vec::new(),
             next_hold: 0,
+            ledger: Ledger::default(),
             faults: FaultCounts::default(),
             digest: Digest::default(),
             events: 0,
             at_once: 0,
             out: Effects::new(),
         }
+    }
+
+    /// Draws the usual delays of links and disks from another seed. Before the first event only.
+    pub fn set_delays(&mut self, seed: Seed) {
+        assert!(self.links.len() == 0 && self.events == 0, "nothing has been drawn yet");
+        self.delays = seed;
+        self.links.set_seed(seed);
     }
 
     /// Adds a process that is down and whose disk is empty. Its host is `name`; it answers on any

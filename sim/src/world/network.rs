@@ -5,11 +5,12 @@ use seedlog::machine::Input;
 use seedlog::time::{Duration, Instant, nanos};
 
 use super::connection::{ConnectionRef, EndState, Message, Side};
-use super::corrupt::corrupt;
+use super::corrupt;
 use super::event::Event;
 use super::fault::Fault;
 use super::hold::{ActiveHold, Hold, HoldId};
 use super::link::{Fate, NetworkFaults, Queued};
+use super::trouble::Trouble;
 use super::{Node, ProcessId, World};
 
 /// When an attempt to connect that found nobody is repeated, and when it is given up: TCP's first
@@ -75,8 +76,13 @@ impl<N: Node> World<N> {
         if std::mem::replace(&mut direction.finished, true) {
             return;
         }
-        if let Some(lingers) = self.links.lingers(direction.link) {
-            direction.not_before = self.time + lingers;
+        let link = direction.link;
+        if self.links.may_linger(link) {
+            let ends = (connection.end(side).process, connection.end(side.other()).process);
+            let drawn = self.links.lingers(link);
+            if let Some(lingers) = self.ledger.lingers(ends, drawn) {
+                connection.direction_mut(side).not_before = self.time + lingers;
+            }
         }
         self.transmit(name, side, Message::Fin);
     }
@@ -130,25 +136,30 @@ impl<N: Node> World<N> {
             return;
         }
         let number = direction.sent;
-        let (latency, is_loose, copy_after) = if matches!(message, Message::Fin) {
-            (nanos(self.links.latency(direction.link)), false, None)
+        let mut trouble = Trouble::default();
+        let latency = if matches!(message, Message::Fin) {
+            nanos(self.links.latency(direction.link))
         } else {
             let fate = self.links.fate(direction.link);
             direction.sent = number.wrapping_add(1);
-            if fate.is_troubled && !self.trouble(name, sender, &fate, &mut message) {
-                return;
+            let latency = fate.latency;
+            if fate.trouble.is_some() {
+                trouble = self.settle(name, sender, fate, &message);
+                if !self.trouble(name, &trouble, &mut message) {
+                    return;
+                }
             }
-            (fate.latency, fate.is_loose, fate.copy_after)
+            latency
         };
-        let mut at = Instant::from_nanos(self.time.as_nanos() + latency);
-        if !is_loose {
+        let mut at = Instant::from_nanos(self.time.as_nanos() + latency + trouble.late);
+        if !trouble.is_loose {
             let connection = self.connections.get_mut(name).expect("it was not reset");
             let direction = connection.direction_mut(sender);
             direction.last = direction.last.max(at);
             at = direction.last;
         }
         let connection = name;
-        if let Some(after) = copy_after {
+        if let Some(after) = trouble.copy_after {
             let message = message.clone();
             let event = Event::Message { connection, sender, is_copy: true, number, message };
             self.push(Instant::from_nanos(at.as_nanos() + after), event);
@@ -156,29 +167,43 @@ impl<N: Node> World<N> {
         self.push(at, Event::Message { connection, sender, is_copy: false, number, message });
     }
 
-    /// Does to a message what the network has decided; false if it goes no further.
-    fn trouble(
+    /// What happens to a message: what was drawn, or at a replay what was recorded.
+    fn settle(
         &mut self,
         name: ConnectionRef,
         sender: Side,
-        fate: &Fate,
-        message: &mut Message,
-    ) -> bool {
-        if fate.is_lost {
+        fate: Fate,
+        message: &Message,
+    ) -> Trouble {
+        let mut trouble = fate.trouble.unwrap_or_default();
+        let connection = self.connections.get(name).expect("it was just seen");
+        let link = connection.direction(sender).link;
+        if fate.is_corrupt && !trouble.is_lost && !trouble.resets {
+            trouble.flip = self.links.with(link, |_, rng| corrupt::choose(message, rng));
+        }
+        if !self.ledger.is_on() {
+            return trouble;
+        }
+        let ends = (connection.end(sender).process, connection.end(sender.other()).process);
+        let payload = message.payload().expect("the end of a connection has no trouble");
+        self.ledger.trouble(ends, payload, trouble)
+    }
+
+    /// Does that to it; false if it goes no further.
+    fn trouble(&mut self, name: ConnectionRef, trouble: &Trouble, message: &mut Message) -> bool {
+        if trouble.is_lost {
             self.faults.count(Fault::Loss);
             return false;
         }
-        if fate.resets {
+        if trouble.resets {
             self.faults.count(Fault::Reset);
             self.reset_connection(name);
             return false;
         }
-        let connection = self.connections.get(name).expect("it was just seen");
-        let link = connection.direction(sender).link;
-        if fate.is_corrupt && self.links.with(link, |_, rng| corrupt(message, rng)) {
+        if trouble.flip.is_some_and(|flip| corrupt::apply(message, flip)) {
             self.faults.count(Fault::Corrupt);
         }
-        if fate.is_delayed {
+        if trouble.is_delayed {
             self.faults.count(Fault::Delay);
         }
         true

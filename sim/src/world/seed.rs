@@ -37,6 +37,11 @@ pub trait Draw {
         u64::try_from(wide >> 64).expect("the high half fits")
     }
 
+    /// True in `numerator` of `denominator` cases.
+    fn chance(&mut self, numerator: u64, denominator: u64) -> bool {
+        self.under(denominator) < numerator
+    }
+
     /// An index into a sequence of `len` elements.
     fn place(&mut self, len: usize) -> usize {
         let bound = u64::try_from(len).expect("a length fits u64");

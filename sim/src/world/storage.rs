@@ -11,6 +11,8 @@ use seedlog::time::Duration;
 use super::disk::{Disk, DiskFaults};
 use super::event::{Event, Life};
 use super::fault::{Fault, Span};
+use super::ledger::{Dice, Subject};
+use super::seed::Draw as _;
 use super::{Node, ProcessId, World};
 
 impl<N: Node> World<N> {
@@ -67,7 +69,19 @@ impl<N: Node> World<N> {
 
     fn disk_rng(&mut self, process: ProcessId) -> &mut Rng {
         let slot = &mut self.processes[process.index()];
-        slot.disk_stream.get(|| self.seed.stream("disk", u64::from(process.0), 0))
+        slot.disk_stream.get(|| self.delays.stream("disk", u64::from(process.0), 0))
+    }
+
+    /// The disk, and dice for what a fault leaves of it.
+    pub(super) fn disk_and_dice(
+        &mut self,
+        process: ProcessId,
+    ) -> (&mut Disk, &DiskFaults, Dice<'_>) {
+        let World { processes, disk_faults, delays, ledger, .. } = self;
+        let slot = &mut processes[process.index()];
+        let rng = slot.disk_stream.get(|| delays.stream("disk", u64::from(process.0), 0));
+        let faults = slot.disk_faults.as_ref().unwrap_or(disk_faults);
+        (Arc::make_mut(&mut slot.disk), faults, ledger.dice(Subject::Disk(process), rng))
     }
 
     fn draw(&mut self, process: ProcessId, span: Span) -> Duration {
@@ -108,11 +122,10 @@ impl<N: Node> World<N> {
         batch: &bytes::Bytes,
     ) {
         let now = self.time;
-        let rng = self.disk_rng(process);
-        let len = if rng.chance(1, 2) { rng.index(batch.len().max(1)) } else { 0 };
+        let (disk, faults, mut dice) = self.disk_and_dice(process);
+        let len = if dice.chance(1, 2) { dice.place(batch.len().max(1)) } else { 0 };
         if len > 0 {
             let part = batch.slice(..len);
-            let (disk, faults) = self.disk_and_faults(process);
             disk.append(now, log, base, part, faults);
         }
     }
@@ -134,10 +147,8 @@ impl<N: Node> World<N> {
     fn save(&mut self, process: ProcessId, file: FileKey, value: bytes::Bytes) {
         if let Some(fault) = self.refusal(process, None, true) {
             if fault == Fault::DiskError {
-                let slot = &mut self.processes[process.index()];
-                let rng =
-                    slot.disk_stream.get(|| self.seed.stream("disk", u64::from(process.0), 0));
-                Arc::make_mut(&mut slot.disk).save_failed(file, value, rng);
+                let (disk, _, mut dice) = self.disk_and_dice(process);
+                disk.save_failed(file, value, &mut dice);
             }
             self.push_input(process, Input::LostFile { file });
             return;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use seedlog::ids::Offset;
 use seedlog::machine::{LogName, SurvivedLog};
-use seedlog::rng::Rng;
 use seedlog::time::{Duration, Instant};
 
 use super::PowerLoss;
 use super::batches::{Batches, Stored};
 use crate::world::fault::Fault;
+use crate::world::seed::Draw;
 
 #[derive(Clone, Debug)]
 pub(super) struct DiskLog {
@@ -153,7 +153,7 @@ impl DiskLog {
     }
 
     /// Leaves what a power loss leaves; tells which faults that were.
-    pub(super) fn power_loss(&mut self, keeps: PowerLoss, rng: &mut Rng) -> Vec<Fault> {
+    pub(super) fn power_loss(&mut self, keeps: PowerLoss, rng: &mut impl Draw) -> Vec<Fault> {
         let unflushed = self.writes - self.durable;
         if unflushed == 0 {
             return Vec::new();
@@ -161,8 +161,8 @@ impl DiskLog {
         let (kept, tears) = match keeps {
             PowerLoss::KeepAll => (unflushed, false),
             PowerLoss::KeepNothing => (0, false),
-            PowerLoss::Drawn => (rng.below(unflushed + 1), rng.chance(1, 2)),
-            PowerLoss::Torn => (rng.below(unflushed), true),
+            PowerLoss::Drawn => (rng.under(unflushed + 1), rng.chance(1, 2)),
+            PowerLoss::Torn => (rng.under(unflushed), true),
         };
         let mut faults = Vec::new();
         let mut first_lost = None;
@@ -179,7 +179,7 @@ impl DiskLog {
             && let Some(stored) = first_lost
             && stored.bytes.len() > 1
         {
-            let len = 1 + rng.index(stored.bytes.len() - 1);
+            let len = 1 + rng.place(stored.bytes.len() - 1);
             self.batches.push(Stored { base: stored.base, bytes: stored.bytes.slice(..len) });
             faults.push(Fault::TornWrite);
         }
@@ -234,6 +234,8 @@ fn end_of(stored: &Stored) -> Offset {
 
 #[cfg(test)]
 mod tests {
+    use seedlog::rng::Rng;
+
     use super::*;
 
     fn batch(number: u8) -> Bytes {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use seedlog::ids::{LogId, Offset};
 use seedlog::machine::{FileKey, LogName, Survived};
-use seedlog::rng::Rng;
 use seedlog::time::{Duration, Instant};
 
 use self::log::DiskLog;
@@ -166,7 +165,7 @@ impl Disk {
     }
 
     /// A save that fails leaves the old or the new content.
-    pub(super) fn save_failed(&mut self, file: FileKey, value: Bytes, rng: &mut Rng) {
+    pub(super) fn save_failed(&mut self, file: FileKey, value: Bytes, rng: &mut impl Draw) {
         if rng.chance(1, 2) {
             self.files.insert(file, value);
         }
@@ -273,7 +272,7 @@ impl Disk {
         now: Instant,
         end: End,
         faults: &DiskFaults,
-        rng: &mut Rng,
+        rng: &mut impl Draw,
     ) -> Vec<Fault> {
         let mut delivered = self.end_saves(faults, rng);
         self.fails.clear();
@@ -297,14 +296,14 @@ impl Disk {
     }
 
     /// Of the saves under way, any prefix has happened; the next one may be torn.
-    fn end_saves(&mut self, faults: &DiskFaults, rng: &mut Rng) -> Vec<Fault> {
+    fn end_saves(&mut self, faults: &DiskFaults, rng: &mut impl Draw) -> Vec<Fault> {
         let mut delivered = Vec::new();
         self.busy_until = Instant::ZERO;
         self.waiting.retain(|event| !matches!(event, Event::Saved { .. }));
         if self.saves.is_empty() {
             return delivered;
         }
-        let landed = rng.index(self.saves.len() + 1);
+        let landed = rng.place(self.saves.len() + 1);
         for (index, (file, value)) in std::mem::take(&mut self.saves).into_iter().enumerate() {
             let Some(value) = value else { continue };
             let tears = index == landed && faults.torn_saves && is_checkpoint(file);
@@ -319,22 +318,22 @@ impl Disk {
     }
 
     /// Keeps a part of a file only.
-    fn tear(&mut self, file: FileKey, rng: &mut Rng) -> bool {
+    fn tear(&mut self, file: FileKey, rng: &mut impl Draw) -> bool {
         let Some(value) = self.files.get_mut(&file).filter(|value| !value.is_empty()) else {
             return false;
         };
-        *value = value.slice(..rng.index(value.len()));
+        *value = value.slice(..rng.place(value.len()));
         true
     }
 
     /// Flips a bit of a stored batch: of the one at `base`, or of any.
-    pub(super) fn rot(&mut self, log: LogId, base: Option<Offset>, rng: &mut Rng) -> bool {
+    pub(super) fn rot(&mut self, log: LogId, base: Option<Offset>, rng: &mut impl Draw) -> bool {
         let Some(log) = self.logs.get_mut(&log) else { return false };
         let index = match base {
             Some(base) => log.batches.iter().position(|stored| stored.base == base),
             None => match log.batches.iter().count() {
                 0 => None,
-                count => Some(rng.index(count)),
+                count => Some(rng.place(count)),
             },
         };
         let Some((index, stored)) =
@@ -342,7 +341,9 @@ impl Disk {
         else {
             return false;
         };
-        let Some(rotten) = flip(&stored.bytes, rng) else { return false };
+        let rotten = place_to_flip(&stored.bytes, rng)
+            .and_then(|(byte, bit)| flip_at(&stored.bytes, byte, bit));
+        let Some(rotten) = rotten else { return false };
         log.batches.set(index, rotten);
         true
     }
@@ -371,10 +372,15 @@ fn base_of(batch: &[u8]) -> Option<Offset> {
 /// checksum: Kafka cannot notice a flip of the base offset or of the leader epoch before it.
 const PROTECTED: usize = 16;
 
-/// A copy with one flipped bit in its protected part; none if it has no such part.
-pub(super) fn flip(batch: &Bytes, rng: &mut impl Draw) -> Option<Bytes> {
+/// Draws a byte of the protected part of a batch, and a bit of it; none if it has no such part.
+pub(super) fn place_to_flip(batch: &Bytes, rng: &mut impl Draw) -> Option<(usize, u64)> {
     let len = batch.len().checked_sub(PROTECTED).filter(|len| *len > 0)?;
+    Some((PROTECTED + rng.place(len), rng.under(8)))
+}
+
+/// A copy with that bit flipped; none if the batch is shorter.
+pub(super) fn flip_at(batch: &Bytes, byte: usize, bit: u64) -> Option<Bytes> {
     let mut copy = batch.to_vec();
-    copy[PROTECTED + rng.place(len)] ^= 1 << rng.under(8);
+    *copy.get_mut(byte)? ^= 1 << bit;
     Some(copy.into())
 }
