@@ -437,13 +437,14 @@ impl Checkers {
         let elr_enabled = self.settings.elr_enabled;
         let allowed = self.image.topic_config(id.topic).is_some_and(|c| c.unclean_leader_election);
         let both = self.image.partition(id).zip(old);
-        let unclean = both.is_some_and(|(new, old)| elected_unclean(allowed, old, new));
+        let unclean = both.filter(|(new, old)| elected_unclean(allowed, old, new));
+        let unclean = unclean.map(|(new, _)| new.leader);
         let brokers = &self.image.brokers;
         let fenced_now: Vec<NodeId> =
             brokers.iter().filter(|(_, broker)| broker.fenced).map(|(node, _)| *node).collect();
         with_partition!(self, id, |partition, around, tally| {
-            if unclean {
-                partition.excuse();
+            if let Some(leader) = unclean {
+                partition.elected_unclean(leader);
             }
             let fenced = |node: NodeId| fenced_now.contains(&node);
             partition.registered(old, around, &fenced, elr_enabled, tally);

@@ -30,8 +30,8 @@ pub struct Partition {
     pub sessions: Sessions,
     /// Crashes that lost records here since the ISR was last complete.
     lossy_crashes: usize,
-    /// More was lost than the protocol promises to survive, or an unclean election was asked for:
-    /// what was committed is no longer expected to be there.
+    /// More was lost than the protocol promises to survive, or an unclean election chose a log that
+    /// lacks something: what was committed is no longer expected to be there.
     pub excused: bool,
 }
 
@@ -316,9 +316,13 @@ impl Partition {
         self.check_superset(around, tally);
     }
 
-    /// An unclean election was asked for: what is gone is gone.
-    pub fn excuse(&mut self) {
-        self.excused = true;
+    /// A leader was elected from outside of ISR and ELR: what it lacks is gone. If it lacks
+    /// nothing, as after a crash that left every disk whole, all promises stand.
+    pub fn elected_unclean(&mut self, leader: NodeId) {
+        let wanted = self.true_high_watermark();
+        let replica = self.replicas.entry(leader).or_default();
+        let complete = replica.verify(&self.committed, wanted).is_ok_and(|upto| upto >= wanted);
+        self.excused |= !complete;
     }
 }
 

@@ -763,3 +763,19 @@ fn losses_after_an_unclean_election_that_was_asked_for_are_excused() {
     t.leads(B3, 1);
     t.expect_nothing();
 }
+
+#[test]
+fn an_unclean_election_of_a_complete_log_excuses_no_loss() {
+    let mut t = Script::new();
+    t.append(&[B1, B2], 0, &batch(0, 0, &records(1, 1)));
+    t.change(isr(&[B1, B2]));
+    t.mark(B1, 0, 1, true);
+    let nobody =
+        PartitionChange { leader: Some(NodeId::NONE), last_known_elr: Some(vec![B2]), ..isr(&[]) };
+    t.change(nobody);
+    t.change(PartitionChange { leader: Some(B2), ..isr(&[B2]) });
+    t.leads(B2, 1);
+    t.expect_nothing();
+    t.change(isr(&[B2, B3]));
+    t.expect("R4");
+}
