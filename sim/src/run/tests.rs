@@ -106,3 +106,25 @@ fn a_run_that_did_not_do_what_was_asked_is_undecided() {
     let report = execute(&scenario, 1);
     assert_eq!(report.verdict, Verdict::Undecided, "{:?}", report.findings);
 }
+
+#[test]
+fn who_is_cut_off_from_the_core_is_cut_off_from_everybody() {
+    let (scenario, _) = scenario("");
+    let mut run = Run::new(&scenario, 5, true);
+    while !matches!(run.phase, Phase::Safety { .. }) {
+        assert!(run.step(), "the cluster boots");
+    }
+    run.heal_core();
+    let everybody: Vec<ProcessId> = run.cluster.everybody().collect();
+    let outside: Vec<ProcessId> =
+        everybody.iter().copied().filter(|process| !run.core.contains(process)).collect();
+    let [away, well, ..] = *outside else { panic!("a broker and a controller are left out") };
+    run.world.block(run.core[0], away);
+    run.heal_core();
+    for one in everybody.iter().copied() {
+        for other in everybody.iter().copied().filter(|other| *other != one) {
+            assert_eq!(run.world.is_blocked(one, other), one == away || other == away);
+        }
+    }
+    assert!(run.world.is_blocked(well, away), "also from who is outside, but well");
+}
