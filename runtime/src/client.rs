@@ -165,7 +165,11 @@ pub async fn produce(args: ProduceArgs) -> Result<(), String> {
                     eprintln!("seedlog: a record was not acknowledged: {error}");
                     failed += 1;
                 }
-                Outcome::Sent { .. } | Outcome::Polled(_) | Outcome::Rebalanced(_) | Outcome::Committed(_) | Outcome::Answered(_) => {}
+                Outcome::Sent { .. }
+                | Outcome::Polled(_)
+                | Outcome::Rebalanced(_)
+                | Outcome::Committed(_)
+                | Outcome::Answered(_) => {}
             },
         }
     }

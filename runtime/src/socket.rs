@@ -19,6 +19,7 @@ use crate::node::{Handle, Mail, Mailbox, Peer};
 
 /// Kafka's `socket.request.max.bytes`.
 const MAX_FRAME: usize = 100 << 20;
+const READ_AHEAD: usize = 256 << 10;
 /// Requests of one connection that are read before the oldest is answered.
 const MAX_PENDING: usize = 64;
 
@@ -45,7 +46,8 @@ impl Frames {
                     self.buffer.advance(4);
                     return Some(self.buffer.split_to(length).freeze());
                 }
-                self.buffer.reserve(4 + length - self.buffer.len());
+                // A promise of bytes is not yet bytes.
+                self.buffer.reserve((4 + length - self.buffer.len()).min(READ_AHEAD));
             }
             if self.stream.read_buf(&mut self.buffer).await.ok()? == 0 {
                 return None;
@@ -96,7 +98,7 @@ pub async fn serve(stream: TcpStream, node: Handle) {
                 let Some(slot) = pending.iter_mut().find(|slot| slot.0 == correlation) else {
                     continue;
                 };
-                match codec::encode_response(slot.1, response) {
+                match codec::encode_response(slot.1, &response) {
                     Ok(bytes) => slot.2 = Some(bytes),
                     Err(error) => {
                         eprintln!("seedlog: an answer: {error}: connection closed");

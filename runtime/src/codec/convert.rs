@@ -1,5 +1,6 @@
 //! The core's values and the wire's, both ways.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use seedlog::ids::{
     LeaderEpoch, LogPoint, NodeId, Offset, ProducerEpoch, ProducerId, TopicRef, Uuid,
 };
 use seedlog::message::Records;
+use seedlog::message::admin::ConfigSource;
 use seedlog::message::fetch::Isolation;
 use seedlog::message::offsets::OffsetSpec;
 use seedlog::message::produce::Acks;
@@ -18,11 +20,11 @@ use seedlog::time::{Duration, Timestamp};
 macro_rules! wire {
     ($($core:ty = $wire:ty: |$own:ident| $out:expr, |$theirs:ident| $back:expr;)*) => {$(
         impl Wire<$wire> for $core {
-            fn out(&self) -> $wire {
+            fn out(&self, _version: i16) -> $wire {
                 let $own = self;
                 $out
             }
-            fn back($theirs: $wire) -> Self {
+            fn back($theirs: $wire, _version: i16) -> Self {
                 $back
             }
         }
@@ -48,10 +50,10 @@ wire! {
     ProducerId = wire::ProducerId: |own| own.0.into(), |id| ProducerId(id.0);
     NodeId = wire::BrokerId: |own| own.0.into(), |id| NodeId(id.0);
     // Replicas that ask name themselves; a client is nobody.
-    Option<NodeId> = wire::BrokerId: |own| own.unwrap_or(NodeId::NONE).out(),
+    Option<NodeId> = wire::BrokerId: |own| own.unwrap_or(NodeId::NONE).0.into(),
         |id| (id.0 >= 0).then_some(NodeId(id.0));
-    Arc<[NodeId]> = Vec<wire::BrokerId>: |own| own.iter().map(Wire::out).collect(),
-        |nodes| nodes.into_iter().map(Wire::back).collect();
+    Arc<[NodeId]> = Vec<wire::BrokerId>: |own| own.iter().map(|node| node.0.into()).collect(),
+        |nodes| nodes.into_iter().map(|id| NodeId(id.0)).collect();
     ErrorCode = i16: |own| own.code(), |code| ErrorCode::from_code(code);
     Duration = i32: |own| i32::try_from(own.as_millis()).unwrap_or(i32::MAX),
         |millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
@@ -63,6 +65,17 @@ wire! {
         |bytes| Records::Inline(bytes.into_iter().collect());
     // Only replicas are told where their logs part.
     Option<LogPoint> = wire::fetch_response::EpochEndOffset: |_own| Default::default(), |_end| None;
+    ConfigSource = i8: |own| match own {
+        ConfigSource::Topic => 1,
+        ConfigSource::Broker => 2,
+        ConfigSource::Static => 4,
+        ConfigSource::Default => 5,
+    }, |number| match number {
+        1 => ConfigSource::Topic,
+        2 => ConfigSource::Broker,
+        4 => ConfigSource::Static,
+        _ => ConfigSource::Default,
+    };
     Acks = i16: |own| match own {
         Acks::None => 0,
         Acks::Leader => 1,
@@ -85,15 +98,15 @@ wire! {
     };
 }
 
-/// Null on the wire is none, or an empty list.
+/// Null on the wire is none.
 macro_rules! optional {
     ($($core:ty = $wire:ty),*) => {$(
         impl Wire<Option<$wire>> for Option<$core> {
-            fn out(&self) -> Option<$wire> {
-                self.as_ref().map(Wire::out)
+            fn out(&self, version: i16) -> Option<$wire> {
+                self.as_ref().map(|own| own.out(version))
             }
-            fn back(wire: Option<$wire>) -> Self {
-                wire.map(Wire::back)
+            fn back(wire: Option<$wire>, version: i16) -> Self {
+                wire.map(|wire| Wire::back(wire, version))
             }
         }
     )*};
@@ -107,14 +120,14 @@ optional!(
 macro_rules! leader {
     ($($wire:ty),*) => {$(
         impl Wire<$wire> for Option<(NodeId, LeaderEpoch)> {
-            fn out(&self) -> $wire {
+            fn out(&self, _version: i16) -> $wire {
                 let mut out = <$wire>::default();
                 if let Some((node, epoch)) = self {
-                    (out.leader_id, out.leader_epoch) = (node.out(), epoch.out());
+                    (out.leader_id, out.leader_epoch) = (node.0.into(), epoch.0);
                 }
                 out
             }
-            fn back(wire: $wire) -> Self {
+            fn back(wire: $wire, _version: i16) -> Self {
                 let known = (NodeId(wire.leader_id.0), LeaderEpoch(wire.leader_epoch));
                 (known.0.0 >= 0).then_some(known)
             }
@@ -123,23 +136,43 @@ macro_rules! leader {
 }
 leader!(wire::produce_response::LeaderIdAndEpoch, wire::fetch_response::LeaderIdAndEpoch);
 
-/// A struct whose fields correspond one to one; then fields of the wire and of the core that the
-/// other
-/// side lacks.
+/// Sets a field, in the versions that can say it.
+macro_rules! say {
+    ($slot:expr, $value:expr, $version:expr) => {
+        $slot = $crate::codec::convert::Wire::out($value, $version)
+    };
+    ($slot:expr, $value:expr, $version:expr, $since:expr) => {
+        if $version >= $since {
+            $slot = $crate::codec::convert::Wire::out($value, $version)
+        }
+    };
+}
+pub(super) use say;
+
+/// A struct whose fields correspond one to one, `own = theirs`; with `[since]` those that only
+/// newer versions can say. Then fields of the wire and of the core that the other side lacks, which
+/// may go by the version.
 macro_rules! fields {
-    ($core:ident = $wire:path { $($own:ident = $theirs:ident),* $(,)? }
-        $(wire { $($only:ident: $value:expr),* })? $(core { $($extra:ident: $none:expr),* })?
+    ($core:ident = $wire:path { $($own:ident = $theirs:ident $([$since:expr])?),* $(,)? }
+        $(wire |$w:ident| { $($only:ident: $value:expr),* $(,)? })?
+        $(core |$c:ident| { $($extra:ident: $none:expr),* $(,)? })?
     ) => {
         impl $crate::codec::convert::Wire<$wire> for $core {
-            fn out(&self) -> $wire {
+            fn out(&self, version: i16) -> $wire {
                 let mut out = <$wire>::default();
-                $(out.$theirs = $crate::codec::convert::Wire::out(&self.$own);)*
-                $($(out.$only = $value;)*)?
+                $($crate::codec::convert::say!(
+                    out.$theirs, &self.$own, version $(, $since)?
+                );)*
+                $(
+                    let $w = version;
+                    $(out.$only = $value;)*
+                )?
                 out
             }
-            fn back(wire: $wire) -> Self {
+            fn back(wire: $wire, version: i16) -> Self {
+                $(let $c = version;)?
                 $core {
-                    $($own: $crate::codec::convert::Wire::back(wire.$theirs),)*
+                    $($own: $crate::codec::convert::Wire::back(wire.$theirs, version),)*
                     $($($extra: $none,)*)?
                 }
             }
@@ -152,47 +185,47 @@ pub(super) use fields;
 macro_rules! list {
     ($($core:ty = $wire:ty),* $(,)?) => {$(
         impl $crate::codec::convert::Wire<Vec<$wire>> for Vec<$core> {
-            fn out(&self) -> Vec<$wire> {
-                self.iter().map($crate::codec::convert::Wire::out).collect()
+            fn out(&self, version: i16) -> Vec<$wire> {
+                self.iter().map(|own| $crate::codec::convert::Wire::out(own, version)).collect()
             }
-            fn back(wire: Vec<$wire>) -> Self {
-                wire.into_iter().map($crate::codec::convert::Wire::back).collect()
+            fn back(wire: Vec<$wire>, version: i16) -> Self {
+                let back = |wire| $crate::codec::convert::Wire::back(wire, version);
+                wire.into_iter().map(back).collect()
             }
         }
     )*};
 }
 pub(super) use list;
 
-/// Partitions: the core lists them flat, the wire groups them by topic.
+/// Partitions: the core lists them flat, the wire groups them by topic. The core's are structs with
+/// a field `topic`.
 macro_rules! topics {
     ($core:ident = $topic:path { $name:ident, $parts:ident $(, $id:ident)? } / $part:path {
-        $($own:ident = $wire:ident),* $(,)?
+        $($own:ident = $wire:ident $([$since:expr])?),* $(,)?
     }) => {
         impl $crate::codec::convert::Wire<Vec<$topic>> for Vec<$core> {
-            fn out(&self) -> Vec<$topic> {
-                let mut groups: Vec<(&TopicRef, $topic)> = Vec::new();
-                for item in self {
-                    let known = groups.iter().position(|(topic, _)| *topic == &item.topic);
-                    let index = known.unwrap_or_else(|| {
-                        let mut group = <$topic>::default();
-                        group.$name = $crate::codec::convert::name_of(&item.topic);
-                        $(group.$id = $crate::codec::convert::id_of(&item.topic);)?
-                        groups.push((&item.topic, group));
-                        groups.len() - 1
-                    });
-                    let mut part = <$part>::default();
-                    $(part.$wire = $crate::codec::convert::Wire::out(&item.$own);)*
-                    groups[index].1.$parts.push(part);
-                }
-                groups.into_iter().map(|(_, group)| group).collect()
+            fn out(&self, version: i16) -> Vec<$topic> {
+                $crate::codec::convert::by_topic(self, |item| &item.topic, |topic, items| {
+                    let mut group = <$topic>::default();
+                    group.$name = $crate::codec::convert::name_of(topic);
+                    $(group.$id = $crate::codec::convert::id_of(topic);)?
+                    group.$parts.extend(items.into_iter().map(|item| {
+                        let mut part = <$part>::default();
+                        $($crate::codec::convert::say!(
+                            part.$wire, &item.$own, version $(, $since)?
+                        );)*
+                        part
+                    }));
+                    group
+                })
             }
-            fn back(topics: Vec<$topic>) -> Self {
+            fn back(topics: Vec<$topic>, version: i16) -> Self {
                 let mut items = Vec::new();
                 for topic in topics {
                     let name = $crate::codec::convert::topic_of(&topic.$name, &[$(topic.$id)?]);
                     items.extend(topic.$parts.into_iter().map(|part| $core {
                         topic: name.clone(),
-                        $($own: $crate::codec::convert::Wire::back(part.$wire),)*
+                        $($own: $crate::codec::convert::Wire::back(part.$wire, version),)*
                     }));
                 }
                 items
@@ -202,10 +235,29 @@ macro_rules! topics {
 }
 pub(super) use topics;
 
+/// Items grouped by topic, in the order in which the topics come.
+pub fn by_topic<'a, I, T: Ord + 'a, G>(
+    items: &'a [I],
+    topic: impl Fn(&'a I) -> &'a T,
+    group: impl Fn(&'a T, Vec<&'a I>) -> G,
+) -> Vec<G> {
+    let mut places: BTreeMap<&T, usize> = BTreeMap::new();
+    let mut groups: Vec<(&T, Vec<&I>)> = Vec::new();
+    for item in items {
+        let topic = topic(item);
+        let place = *places.entry(topic).or_insert_with(|| {
+            groups.push((topic, Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].1.push(item);
+    }
+    groups.into_iter().map(|(topic, items)| group(topic, items)).collect()
+}
+
 /// Older versions name a topic, the newest give its id.
 pub fn topic_of(name: &wire::TopicName, id: &[uuid::Uuid]) -> TopicRef {
     match id {
-        [id] if !id.is_nil() => TopicRef::Id(Wire::back(*id)),
+        [id] if !id.is_nil() => TopicRef::Id(Uuid::from_bytes(id.into_bytes())),
         _ => TopicRef::Name(name.0.as_str().into()),
     }
 }
@@ -220,7 +272,7 @@ pub fn name_of(topic: &TopicRef) -> wire::TopicName {
 pub fn id_of(topic: &TopicRef) -> uuid::Uuid {
     match topic {
         TopicRef::Name(_) => uuid::Uuid::nil(),
-        TopicRef::Id(id) => id.out(),
+        TopicRef::Id(id) => uuid::Uuid::from_bytes(id.to_bytes()),
     }
 }
 
@@ -237,8 +289,8 @@ pub fn string(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
-/// A value of the core and its form on the wire.
+/// A value of the core and its form in some version on the wire.
 pub trait Wire<W> {
-    fn out(&self) -> W;
-    fn back(wire: W) -> Self;
+    fn out(&self, version: i16) -> W;
+    fn back(wire: W, version: i16) -> Self;
 }

@@ -2,25 +2,34 @@
 //!
 //! The messages are the core's; [`kafka_protocol`] lays out the bytes of each version. A connection
 //! that breaks the rules is closed, as Kafka does.
-#![expect(clippy::wildcard_enum_match_arm, reason = "the protocol has many more APIs")]
+//!
+//! - `table`: the APIs, their versions, and how each is read and written;
+//! - `shape`: what a request must look like before it is decoded;
+//! - `convert`: values and lists of the core and of the wire; one file per API family beside it.
 
 mod convert;
-mod messages;
+mod fetch;
+mod metadata;
+mod offsets;
+mod produce;
+mod shape;
+mod table;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{self as wire, ApiKey};
+use kafka_protocol::messages as wire;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use seedlog::error::ErrorCode;
-use seedlog::ids::LeaderEpoch;
 use seedlog::message::produce::Acks;
-use seedlog::message::{Api, Request, Response};
+use seedlog::message::{Request, Response};
 use wire::api_versions_response::ApiVersion;
 
-use self::convert::Wire;
+use self::shape::{Shape, TEXT, Walk};
+use self::table::TABLE;
 
 /// Bytes that are no message of a version that is spoken.
 #[derive(Debug, thiserror::Error)]
@@ -32,32 +41,18 @@ impl CodecError {
         CodecError(why.to_string())
     }
 
-    fn not_served(api: impl std::fmt::Debug) -> Self {
-        CodecError(format!("{api:?} is not served"))
+    fn cut() -> Self {
+        CodecError::new("a message that ends too early")
     }
 }
 
 pub type Result<T> = std::result::Result<T, CodecError>;
 
-/// What is served: the oldest version that is advertised, the oldest and the newest that are
-/// spoken.
-/// Old librdkafka looks for single old versions (KAFKA-18659), so some are advertised that are
-/// refused when used, as Kafka 4 does.
-const SERVED: &[(ApiKey, i16, i16, i16)] = &[
-    (ApiKey::Produce, 0, 3, 13),
-    (ApiKey::Fetch, 0, 4, 16),
-    (ApiKey::ListOffsets, 0, 1, 7),
-    (ApiKey::Metadata, 0, 0, 12),
-    (ApiKey::FindCoordinator, 0, 0, 4),
-    (ApiKey::ApiVersions, 0, 0, 4),
-    (ApiKey::CreateTopics, 2, 2, 7),
-    (ApiKey::InitProducerId, 0, 0, 4),
-    (ApiKey::OffsetForLeaderEpoch, 2, 2, 4),
-];
-
-fn serves(key: ApiKey, version: i16) -> bool {
-    SERVED.iter().any(|(api, _, from, to)| *api == key && (*from..=*to).contains(&version))
-}
+/// ApiVersions never reaches the core: its number, its newest version, and its request since
+/// version 3.
+const API_VERSIONS: i16 = 18;
+const API_VERSIONS_TO: i16 = 4;
+const API_VERSIONS_SHAPE: Shape = &[TEXT, TEXT];
 
 /// A request as it came off the wire, and what its answer needs to know of it.
 pub struct Incoming {
@@ -67,6 +62,7 @@ pub struct Incoming {
 
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
+    key: i16,
     version: i16,
     correlation: i32,
 }
@@ -85,114 +81,36 @@ pub fn is_answered(request: &Request) -> bool {
 /// Reads a request without its length.
 pub fn decode_request(mut frame: Bytes) -> Result<Incoming> {
     if frame.len() < 8 {
-        return Err(CodecError::new("a request shorter than its header"));
+        return Err(CodecError::cut());
     }
     let mut peek = &frame[..];
     let (key, version, correlation) = (peek.get_i16(), peek.get_i16(), peek.get_i32());
-    let key = ApiKey::try_from(key).map_err(|()| CodecError::new("an unknown API"))?;
-    let head = Head { version, correlation };
-    if key == ApiKey::ApiVersions && !serves(key, version) {
-        // KIP-511: a version from the future is told in the oldest form what there is.
-        let head = Head { version: 0, ..head };
-        let body = Body::Answered(api_versions(head, ErrorCode::UnsupportedVersion)?);
+    let head = Head { key, version, correlation };
+    if key == API_VERSIONS {
+        let body = Body::Answered(versions_asked(head, frame)?);
         return Ok(Incoming { head, body });
     }
-    if !serves(key, version) {
-        return Err(CodecError::new(format!("{key:?} version {version} is not served")));
-    }
-    let frame = &mut frame;
-    decode::<wire::RequestHeader>(frame, key.request_header_version(version))?;
-    let body = match key {
-        ApiKey::ApiVersions => Body::Answered(api_versions(head, ErrorCode::None)?),
-        ApiKey::FindCoordinator => Body::Answered(find_coordinator(head, decode(frame, version)?)?),
-        key => {
-            let mut request = read_request(key, version, frame)?;
-            if let Request::Metadata(request) = &mut request
-                && version == 0
-            {
-                // No null there: an empty list is all topics.
-                request.topics = request.topics.take().filter(|topics| !topics.is_empty());
-            }
-            Body::Broker(Arc::new(request))
-        }
-    };
-    Ok(Incoming { head, body })
+    let row = table::by_key(key).filter(|row| row.serves(version));
+    let row = row
+        .ok_or_else(|| CodecError::new(format!("version {version} of API {key} is not served")))?;
+    let header = (row.request_header)(version);
+    walk(&frame, version, header, row.shape)?;
+    decode::<wire::RequestHeader>(&mut frame, header)?;
+    let request = (row.read_request)(&mut frame, version)?;
+    Ok(Incoming { head, body: Body::Broker(Arc::new(request)) })
 }
 
-/// The APIs that go through to the core, by the names that Kafka gives to all their parts.
-macro_rules! apis {
-    ($($api:ident: $request:ident, $response:ident;)*) => {
-        fn read_request(key: ApiKey, version: i16, frame: &mut Bytes) -> Result<Request> {
-            Ok(match key {
-                $(ApiKey::$api => {
-                    Request::$api(Wire::back(decode::<wire::$request>(frame, version)?))
-                })*
-                other => return Err(CodecError::not_served(other)),
-            })
-        }
-
-        fn write_request(header: &wire::RequestHeader, request: &Request) -> Result<Bytes> {
-            match request {
-                $(Request::$api(request) => ask::<wire::$request>(header, &request.out()),)*
-                other => Err(CodecError::not_served(other.api())),
-            }
-        }
-
-        fn read_response(api: Api, version: i16, frame: &mut Bytes) -> Result<Response> {
-            let header = api_key(api)?.response_header_version(version);
-            decode::<wire::ResponseHeader>(frame, header)?;
-            Ok(match api {
-                $(Api::$api => {
-                    Response::$api(Wire::back(decode::<wire::$response>(frame, version)?))
-                })*
-                other => return Err(CodecError::not_served(other)),
-            })
-        }
-
-        fn write_response(head: Head, response: &Response) -> Result<Bytes> {
-            match response {
-                $(Response::$api(response) => answer::<wire::$response>(head, &response.out()),)*
-                other => Err(CodecError::not_served(other.api())),
-            }
-        }
-
-        fn api_key(api: Api) -> Result<ApiKey> {
-            match api {
-                $(Api::$api => Ok(ApiKey::$api),)*
-                other => Err(CodecError::not_served(other)),
-            }
-        }
-    };
-}
-
-apis! {
-    Produce: ProduceRequest, ProduceResponse;
-    Fetch: FetchRequest, FetchResponse;
-    ListOffsets: ListOffsetsRequest, ListOffsetsResponse;
-    Metadata: MetadataRequest, MetadataResponse;
-    CreateTopics: CreateTopicsRequest, CreateTopicsResponse;
-    InitProducerId: InitProducerIdRequest, InitProducerIdResponse;
-    OffsetForLeaderEpoch: OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse;
+/// Whether everything is there that a request announces.
+fn walk(frame: &Bytes, version: i16, header: i16, shape: Shape) -> Result<()> {
+    let mut walk = Walk::new(&frame[8..], version, header >= 2);
+    walk.header()?;
+    walk.body(shape)
 }
 
 /// Writes the answer to a request, with its length.
-pub fn encode_response(head: Head, mut response: Arc<Response>) -> Result<Bytes> {
-    // What an older version cannot say must not be set.
-    match Arc::make_mut(&mut response) {
-        Response::Produce(r) if head.version < 10 => {
-            r.partitions.iter_mut().for_each(|partition| partition.current_leader = None);
-        }
-        Response::Fetch(r) if head.version < 12 => {
-            r.partitions.iter_mut().for_each(|partition| partition.current_leader = None);
-        }
-        Response::ListOffsets(r) if head.version < 4 => {
-            r.partitions.iter_mut().for_each(|listed| listed.leader_epoch = LeaderEpoch::NONE);
-        }
-        // Clients dial every broker that they see.
-        Response::Metadata(r) => r.brokers.retain(|broker| !broker.fenced),
-        _ => {}
-    }
-    write_response(head, &response)
+pub fn encode_response(head: Head, response: &Response) -> Result<Bytes> {
+    let row = table::by_key(head.key).expect("it was asked");
+    (row.write_response)(head, response)
 }
 
 fn answer<T: Encodable + HeaderVersion>(head: Head, body: &T) -> Result<Bytes> {
@@ -219,28 +137,40 @@ fn decode<T: Decodable>(frame: &mut Bytes, version: i16) -> Result<T> {
     T::decode(frame, version).map_err(CodecError::new)
 }
 
+fn versions_asked(head: Head, mut frame: Bytes) -> Result<Bytes> {
+    if !(0..=API_VERSIONS_TO).contains(&head.version) {
+        // KIP-511: a version from the future is told in the oldest form what there is.
+        return api_versions(Head { version: 0, ..head }, ErrorCode::UnsupportedVersion);
+    }
+    let header = wire::ApiVersionsRequest::header_version(head.version);
+    let shape = if head.version >= 3 { API_VERSIONS_SHAPE } else { &[] };
+    walk(&frame, head.version, header, shape)?;
+    decode::<wire::RequestHeader>(&mut frame, header)?;
+    let request: wire::ApiVersionsRequest = decode(&mut frame, head.version)?;
+    let names = [request.client_software_name, request.client_software_version];
+    if head.version >= 3 && !names.iter().all(|name| is_software_name(name)) {
+        let body = wire::ApiVersionsResponse::default();
+        return answer(head, &body.with_error_code(ErrorCode::InvalidRequest.code()));
+    }
+    api_versions(head, ErrorCode::None)
+}
+
+/// KIP-511: letters, digits, and between them dots and hyphens.
+fn is_software_name(name: &str) -> bool {
+    let plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    let within = bytes.iter().all(|byte| plain(Some(byte)) || matches!(byte, b'.' | b'-'));
+    within && plain(bytes.first()) && plain(bytes.last())
+}
+
 /// Without any tagged field: librdkafka before 2.2.0 stumbles over them.
 fn api_versions(head: Head, error: ErrorCode) -> Result<Bytes> {
-    let keys = SERVED.iter().map(|&(key, from, _, to)| {
-        let out = ApiVersion::default().with_api_key(key_of(key));
-        out.with_min_version(from).with_max_version(to)
+    let rows = TABLE.iter().map(|row| (row.key, row.advertised, row.to));
+    let keys = rows.chain([(API_VERSIONS, 0, API_VERSIONS_TO)]).map(|(key, from, to)| {
+        ApiVersion::default().with_api_key(key).with_min_version(from).with_max_version(to)
     });
     let body = wire::ApiVersionsResponse::default().with_api_keys(keys.collect());
     answer(head, &body.with_error_code(error.code()))
-}
-
-/// There are no coordinators: clients that ask keep asking, and assign partitions themselves.
-fn find_coordinator(head: Head, request: wire::FindCoordinatorRequest) -> Result<Bytes> {
-    let none = ErrorCode::CoordinatorNotAvailable.code();
-    let mut body = wire::FindCoordinatorResponse::default();
-    if head.version < 4 {
-        (body.error_code, body.node_id, body.port) = (none, (-1).into(), -1);
-    }
-    body.coordinators.extend(request.coordinator_keys.into_iter().map(|key| {
-        let out = wire::find_coordinator_response::Coordinator::default().with_key(key);
-        out.with_node_id((-1).into()).with_port(-1).with_error_code(none)
-    }));
-    answer(head, &body)
 }
 
 /// The newest version of each API that both ends of an outbound connection speak.
@@ -248,7 +178,7 @@ pub struct Versions(Vec<(i16, i16)>);
 
 /// The first request on an outbound connection.
 pub fn ask_versions() -> Result<Bytes> {
-    let header = wire::RequestHeader::default().with_request_api_key(key_of(ApiKey::ApiVersions));
+    let header = wire::RequestHeader::default().with_request_api_key(API_VERSIONS);
     framed(&header, 1, &wire::ApiVersionsRequest::default(), 0)
 }
 
@@ -257,8 +187,8 @@ pub fn learn_versions(mut frame: Bytes) -> Result<Versions> {
     decode::<wire::ResponseHeader>(&mut frame, 0)?;
     let response: wire::ApiVersionsResponse = decode(&mut frame, 0)?;
     let both = |theirs: &ApiVersion| {
-        let ours = SERVED.iter().find(|(key, ..)| key_of(*key) == theirs.api_key)?;
-        Some((theirs.api_key, ours.3.min(theirs.max_version)))
+        let ours = table::by_key(theirs.api_key)?;
+        Some((theirs.api_key, ours.to.min(theirs.max_version)))
     };
     Ok(Versions(response.api_keys.iter().filter_map(both).collect()))
 }
@@ -270,15 +200,17 @@ pub fn encode_request(
     client_id: &str,
     request: &Request,
 ) -> Result<(Bytes, i16)> {
-    let key = key_of(api_key(request.api())?);
-    let version = versions.0.iter().find(|(known, _)| *known == key).map(|(_, top)| *top);
-    let version = version.ok_or_else(|| CodecError::not_served(request.api()))?;
+    let row = table::by_api(request.api())?;
+    let version = versions.0.iter().find(|(known, _)| *known == row.key).map(|(_, top)| *top);
+    let version = version.filter(|version| row.serves(*version));
+    let unknown = || CodecError::new(format!("no common version of {}", row.api.name()));
+    let version = version.ok_or_else(unknown)?;
     let header = wire::RequestHeader::default()
-        .with_request_api_key(key)
+        .with_request_api_key(row.key)
         .with_request_api_version(version)
         .with_correlation_id(correlation)
         .with_client_id(Some(convert::string(client_id)));
-    Ok((write_request(&header, request)?, version))
+    Ok(((row.write_request)(&header, request)?, version))
 }
 
 fn ask<T: Encodable + HeaderVersion>(header: &wire::RequestHeader, body: &T) -> Result<Bytes> {
@@ -288,13 +220,14 @@ fn ask<T: Encodable + HeaderVersion>(header: &wire::RequestHeader, body: &T) -> 
 
 /// The correlation id of an answer, without its length.
 pub fn correlation_of(frame: &Bytes) -> Result<i32> {
-    let id = frame.first_chunk().ok_or_else(|| CodecError::new("an answer without a header"))?;
+    let id = frame.first_chunk().ok_or_else(CodecError::cut)?;
     Ok(i32::from_be_bytes(*id))
 }
 
 /// Reads the answer to a request, without its length.
 pub fn decode_response(request: &Request, version: i16, mut frame: Bytes) -> Result<Response> {
-    let mut response = read_response(request.api(), version, &mut frame)?;
+    let row = table::by_api(request.api())?;
+    let mut response = (row.read_response)(&mut frame, version)?;
     // The core's clients read answers in the order of what they asked; brokers group by topic.
     macro_rules! sort {
         ($($api:ident),*) => {
@@ -312,9 +245,4 @@ pub fn decode_response(request: &Request, version: i16, mut frame: Bytes) -> Res
     }
     sort!(Produce, Fetch, ListOffsets, OffsetForLeaderEpoch);
     Ok(response)
-}
-
-fn key_of(key: ApiKey) -> i16 {
-    let number = (0..100).find(|number| ApiKey::try_from(*number) == Ok(key));
-    number.expect("every API has a number below 100")
 }

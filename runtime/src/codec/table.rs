@@ -1,0 +1,100 @@
+//! Every API that is served: its number, its versions, what its request looks like, and how its
+//! messages are read and written.
+
+use bytes::Bytes;
+use kafka_protocol::messages as wire;
+use kafka_protocol::protocol::HeaderVersion;
+use seedlog::message::{Api, Request, Response};
+
+use super::convert::Wire;
+use super::shape::Shape;
+use super::{CodecError, Head, Result, answer, ask, decode, fetch, metadata, offsets};
+use super::{produce, topics};
+
+/// One API.
+pub struct Row {
+    /// Kafka's number of it.
+    pub key: i16,
+    pub api: Api,
+    /// The oldest version that is advertised. Old librdkafka looks for single old versions
+    /// (KAFKA-18659), so some are advertised that are refused when used, as Kafka 4 does.
+    pub advertised: i16,
+    /// The oldest and the newest version that are spoken.
+    pub from: i16,
+    pub to: i16,
+    pub shape: Shape,
+    pub request_header: fn(i16) -> i16,
+    pub read_request: fn(&mut Bytes, i16) -> Result<Request>,
+    pub write_request: fn(&wire::RequestHeader, &Request) -> Result<Bytes>,
+    /// With its header.
+    pub read_response: fn(&mut Bytes, i16) -> Result<Response>,
+    pub write_response: fn(Head, &Response) -> Result<Bytes>,
+}
+
+impl Row {
+    pub fn serves(&self, version: i16) -> bool {
+        (self.from..=self.to).contains(&version)
+    }
+}
+
+/// The row of an API by its number, if it is served.
+pub fn by_key(key: i16) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.key == key)
+}
+
+/// The row of an API.
+pub fn by_api(api: Api) -> Result<&'static Row> {
+    let row = TABLE.iter().find(|row| row.api == api);
+    row.ok_or_else(|| CodecError::new(format!("{} is not served", api.name())))
+}
+
+/// Core and wire give an API's messages the same names, which `kafka_protocol` derives from Kafka's.
+macro_rules! table {
+    ($($key:literal $api:ident $advertised:literal, $from:literal..=$to:literal,
+        $request:ident $response:ident, $shape:expr;)*) => {
+        pub const TABLE: &[Row] = &[$(Row {
+            key: $key,
+            api: Api::$api,
+            advertised: $advertised,
+            from: $from,
+            to: $to,
+            shape: $shape,
+            request_header: wire::$request::header_version,
+            read_request: |frame, version| {
+                let wire = decode::<wire::$request>(frame, version)?;
+                Ok(Request::$api(Wire::back(wire, version)))
+            },
+            write_request: |header, request| {
+                let Request::$api(request) = request else { panic!("the row of another API") };
+                ask::<wire::$request>(header, &request.out(header.request_api_version))
+            },
+            read_response: |frame, version| {
+                decode::<wire::ResponseHeader>(frame, wire::$response::header_version(version))?;
+                let wire = decode::<wire::$response>(frame, version)?;
+                Ok(Response::$api(Wire::back(wire, version)))
+            },
+            write_response: |head, response| {
+                let Response::$api(response) = response else { panic!("the row of another API") };
+                answer::<wire::$response>(head, &response.out(head.version))
+            },
+        }),*];
+    };
+}
+
+table! {
+    0 Produce 0, 3..=13, ProduceRequest ProduceResponse, produce::PRODUCE;
+    1 Fetch 0, 4..=16, FetchRequest FetchResponse, fetch::FETCH;
+    2 ListOffsets 0, 1..=7, ListOffsetsRequest ListOffsetsResponse, offsets::LIST_OFFSETS;
+    3 Metadata 0, 0..=12, MetadataRequest MetadataResponse, metadata::METADATA;
+    10 FindCoordinator 0, 0..=4, FindCoordinatorRequest FindCoordinatorResponse,
+        metadata::FIND_COORDINATOR;
+    19 CreateTopics 2, 2..=7, CreateTopicsRequest CreateTopicsResponse, topics::CREATE_TOPICS;
+    20 DeleteTopics 1, 1..=6, DeleteTopicsRequest DeleteTopicsResponse, topics::DELETE_TOPICS;
+    21 DeleteRecords 0, 0..=2, DeleteRecordsRequest DeleteRecordsResponse, offsets::DELETE_RECORDS;
+    22 InitProducerId 0, 0..=4, InitProducerIdRequest InitProducerIdResponse,
+        produce::INIT_PRODUCER_ID;
+    23 OffsetForLeaderEpoch 2, 2..=4, OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse,
+        offsets::OFFSET_FOR_LEADER_EPOCH;
+    37 CreatePartitions 0, 0..=3, CreatePartitionsRequest CreatePartitionsResponse,
+        topics::CREATE_PARTITIONS;
+}

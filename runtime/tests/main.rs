@@ -1,0 +1,5 @@
+//! `seedlog up`, `produce` and `consume` as processes, on loopback.
+
+mod hostile;
+mod stock_clients;
+mod support;
