@@ -17,8 +17,7 @@ fn dial(bootstrap: &str) -> TcpStream {
     stream
 }
 
-/// All that comes back until the broker hangs up, which a broken promise of bytes makes it do at the
-/// latest.
+/// All that comes back until the broker hangs up, at the latest because no more bytes will come.
 fn answer_to(bootstrap: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = dial(bootstrap);
     // The broker may hang up in the middle of it.

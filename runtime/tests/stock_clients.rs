@@ -2,6 +2,9 @@
 //! `seedlog up`. Where they cannot be installed, a test says so and passes.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use crate::support::{Talker, cluster, kcat, python, run};
 
@@ -25,6 +28,48 @@ fn kcat_reads_back_what_it_was_told_is_stored() {
     assert_eq!(read, expected);
     let sizes = run(kcat, &[&from[..], &["-f", "%S\n"]].concat(), "");
     assert_eq!(sizes.lines().last(), Some("-1"));
+}
+
+#[test]
+fn kcat_loses_and_repeats_nothing_while_its_leader_stops() {
+    let Some(kcat) = kcat() else { return };
+    let (mut cluster, bootstrap) = cluster();
+    let lines: Vec<String> = (0..600).map(|i| format!("spend {i}")).collect();
+    // The topic's only partition has a leader before the run begins.
+    run(kcat, &["-P", "-b", &bootstrap, "-t", "spends"], "first\n");
+    let listed = run(kcat, &["-L", "-b", &bootstrap, "-t", "spends"], "");
+    let leader = listed.lines().find_map(|line| {
+        let leader = line.trim().strip_prefix("partition 0, leader ")?;
+        leader.split(',').next()
+    });
+    let leader = leader.expect("kcat names the leader");
+    let mut producer = Command::new(kcat);
+    producer.args(["-P", "-E", "-b", &bootstrap, "-t", "spends", "-X", "acks=all"]);
+    producer.args(["-X", "enable.idempotence=true", "-X", "linger.ms=2"]);
+    let mut producer = Talker::start(&mut producer);
+    let said = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for line in &lines {
+                producer.tell(line);
+                said.fetch_add(1, Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(5));
+            }
+            producer.hears = None;
+        });
+        while said.load(Ordering::Relaxed) < 200 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        cluster.tell(&format!("broker stop {leader}"));
+        assert_eq!(cluster.next(), format!("broker {leader} stopped"));
+        assert!(said.load(Ordering::Relaxed) < lines.len(), "the run goes on");
+    });
+    // It ends when nothing is left unanswered.
+    assert!(producer.process.wait().expect("it ends").success());
+    let from = ["-C", "-b", &bootstrap, "-t", "spends", "-o", "beginning", "-e", "-q"];
+    let read = run(kcat, &from, "");
+    let expected = ["first".to_owned()].into_iter().chain(lines);
+    assert!(read.lines().eq(expected), "in order and once: {read}");
 }
 
 #[test]

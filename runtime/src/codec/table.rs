@@ -48,7 +48,7 @@ pub fn by_api(api: Api) -> Result<&'static Row> {
     row.ok_or_else(|| CodecError::new(format!("{} is not served", api.name())))
 }
 
-/// Core and wire give an API's messages the same names, which `kafka_protocol` derives from Kafka's.
+/// Core and wire give an API's messages the same names: Kafka's.
 macro_rules! table {
     ($($key:literal $api:ident $advertised:literal, $from:literal..=$to:literal,
         $request:ident $response:ident, $shape:expr;)*) => {
