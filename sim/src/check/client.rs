@@ -4,18 +4,18 @@
 //!
 //! Kafka gives offsets, so the version order is known and every check is one look-up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use indexmap::{IndexMap, IndexSet};
 use rustc_hash::FxBuildHasher;
-use seedlog::ids::{Offset, PartitionId};
+use seedlog::ids::{Offset, PartitionId, TopicId};
 
 use super::ghost::{GhostBatch, GhostLog};
 use super::payload::RecordId;
 use super::tally::{Check, Tally};
 
-/// Records remembered for look-ups, oldest forgotten first: bounds memory in endless runs.
-const REMEMBERED: usize = 1 << 18;
+/// Failed sends remembered, oldest forgotten first: bounds memory in endless runs.
+const REMEMBERED: usize = 1 << 14;
 
 /// Where a record was committed.
 type Place = (PartitionId, Offset);
@@ -23,20 +23,28 @@ type Place = (PartitionId, Offset);
 /// The ledger of records between producers and consumers.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// Where each record was committed (first).
+    /// Where each record was committed (first), as far as logs reach back.
     places: IndexMap<RecordId, Place, FxBuildHasher>,
-    /// Look-ups of records below this index were forgotten.
-    forgotten: bool,
+    /// The same by partition, in the order of offsets.
+    kept: IndexMap<PartitionId, Kept, FxBuildHasher>,
     /// Records whose send failed for sure.
     failed: IndexSet<RecordId, FxBuildHasher>,
-    /// Per source and partition, the number committed last.
-    order: BTreeMap<(PartitionId, u32), u64>,
+    /// Per source and partition, the number committed last, and where.
+    order: BTreeMap<(PartitionId, u32), (u64, Offset)>,
     /// Per source and partition, the number and offset acknowledged last.
     acks: BTreeMap<(PartitionId, u32), (u64, Offset)>,
     /// Per partition, the end of what was acknowledged.
     acknowledged: BTreeMap<PartitionId, Offset>,
     /// Per consumer and partition, the next offset to come.
     cursors: BTreeMap<(u32, PartitionId), Offset>,
+}
+
+/// The records of one partition that look-ups know.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    /// What was committed below is forgotten: no replica has it any more.
+    start: Offset,
+    records: VecDeque<(Offset, RecordId)>,
 }
 
 /// What the producers of a workload promise.
@@ -72,22 +80,21 @@ impl Ledger {
         tally: &mut Tally,
     ) {
         let (id, offset) = place;
-        let first = *self.places.entry(record).or_insert(place);
-        if self.places.len() > 2 * REMEMBERED {
-            self.forgotten = true;
-            self.places.drain(..REMEMBERED);
-        }
+        let first = *self.places.entry(record).or_insert_with(|| {
+            self.kept.entry(id).or_default().records.push_back((offset, record));
+            place
+        });
         if promises.no_duplicates {
             tally.expect(Check::Duplicate, first == place, || {
                 format!("record {record} is at {id} {offset} and at {} {}", first.0, first.1)
             });
         }
         if promises.ordered && first == place {
-            let last = self.order.entry((id, record.source)).or_default();
+            let (last, at) = self.order.entry((id, record.source)).or_default();
             tally.expect(Check::ProducerOrder, record.number > *last, || {
                 format!("{id} {offset}: record {record} comes after number {last} of its session")
             });
-            *last = record.number.max(*last);
+            (*last, *at) = (record.number.max(*last), offset);
         }
         if !self.failed.is_empty() {
             self.check_not_failed(record, place, tally);
@@ -104,6 +111,9 @@ impl Ledger {
     /// A send failed, and its client says that it surely had no effect.
     pub fn send_failed(&mut self, record: RecordId, tally: &mut Tally) {
         self.failed.insert(record);
+        if self.failed.len() > 2 * REMEMBERED {
+            self.failed.drain(..REMEMBERED);
+        }
         if let Some(place) = self.places.get(&record) {
             self.check_not_failed(record, *place, tally);
         }
@@ -124,7 +134,8 @@ impl Ledger {
                 format!("{id}: record {record} was acknowledged at {offset}, committed is below {committed_end}")
             });
             let place = self.places.get(&record).copied();
-            if place.is_some() || !self.forgotten {
+            let forgotten = self.is_forgotten(id, offset);
+            if place.is_some() || !forgotten {
                 tally.expect(Check::AckTruth, place == Some((id, offset)), || {
                     format!(
                         "{id}: record {record} was acknowledged at {offset}, but is at {place:?}"
@@ -132,7 +143,7 @@ impl Ledger {
                 });
             }
             let overtaken = self.cursors.iter().find(|((_, partition), next)| {
-                *partition == id && **next > offset && place.is_none() && !self.forgotten
+                *partition == id && **next > offset && place.is_none() && !forgotten
             });
             tally.expect(Check::LostWrite, overtaken.is_none(), || {
                 format!("{id}: record {record} was acknowledged at {offset} and never read by {overtaken:?}")
@@ -153,6 +164,43 @@ impl Ledger {
         }
         let end = self.acknowledged.entry(id).or_default();
         *end = (*end).max(offset.next());
+    }
+
+    fn is_forgotten(&self, id: PartitionId, offset: Offset) -> bool {
+        self.kept.get(&id).is_some_and(|kept| offset < kept.start)
+    }
+
+    /// No replica has what was committed below `start` any more.
+    pub fn trimmed(&mut self, id: PartitionId, start: Offset) {
+        let kept = self.kept.entry(id).or_default();
+        if start <= kept.start {
+            return;
+        }
+        kept.start = start;
+        while let Some((_, record)) = kept.records.pop_front_if(|(offset, _)| *offset < start) {
+            self.places.swap_remove(&record);
+        }
+        // Sessions whose last record is gone will hardly go on.
+        self.order.retain(|(partition, _), (_, last)| *partition != id || *last >= start);
+        self.acks.retain(|(partition, _), (_, last)| *partition != id || *last >= start);
+    }
+
+    /// A topic is gone, and all that was in it.
+    pub fn removed(&mut self, topic: TopicId) {
+        for (_, kept) in self.kept.extract_if(.., |id, _| id.topic == topic) {
+            for (_, record) in kept.records {
+                self.places.swap_remove(&record);
+            }
+        }
+        self.order.retain(|(id, _), _| id.topic != topic);
+        self.acks.retain(|(id, _), _| id.topic != topic);
+        self.acknowledged.retain(|id, _| id.topic != topic);
+        self.cursors.retain(|(_, id), _| id.topic != topic);
+    }
+
+    /// How many records look-ups know.
+    pub fn size(&self) -> usize {
+        self.places.len()
     }
 
     /// A consumer was told to go somewhere else, restarted, or was assigned the partition anew.
@@ -177,7 +225,7 @@ impl Ledger {
     ) {
         if let Some(record) = record {
             let place = self.places.get(&record).copied();
-            if place.is_some() || !self.forgotten {
+            if place.is_some() || !self.is_forgotten(id, offset) {
                 let there = place == Some((id, offset)) || is_copy(record, offset, committed);
                 tally.expect(Check::InconsistentOffsets, there, || {
                     format!("consumer {consumer} read record {record} at {id} {offset}, committed is at {place:?}")

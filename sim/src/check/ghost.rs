@@ -84,6 +84,12 @@ impl GhostLog {
         self.batches.back().map_or(self.start, |batch| batch.last.next())
     }
 
+    /// The end of the first batch: the broker's own log start is at most that.
+    #[must_use]
+    pub fn first_end(&self) -> Offset {
+        self.batches.front().map_or(self.start, |batch| batch.last.next())
+    }
+
     pub fn append(&mut self, batch: GhostBatch) {
         if self.batches.is_empty() {
             self.start = self.start.max(batch.base);
@@ -142,6 +148,12 @@ impl GhostLog {
     /// All batches, the last one first.
     pub fn latest(&self) -> impl Iterator<Item = &GhostBatch> {
         self.batches.iter().rev()
+    }
+
+    /// How many batches it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.batches.len()
     }
 
     #[must_use]

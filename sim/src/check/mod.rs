@@ -176,6 +176,13 @@ impl Checkers {
         self.partitions.get(&id).map_or(Offset::ZERO, Partition::true_high_watermark)
     }
 
+    /// How many batches the oracle keeps, and how many records it can look up.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let partitions = self.partitions.values().map(Partition::batches);
+        (partitions.sum::<usize>() + self.quorum.batches(), self.ledger.size())
+    }
+
     /// A server process starts with what its disk kept.
     pub fn started(&mut self, node: NodeId, survived: &Survived) {
         let state = self.nodes.entry(node).or_default();
@@ -211,7 +218,8 @@ impl Checkers {
                 GhostName::Partition(id) => {
                     with_partition!(self, id, |partition, around, tally| {
                         partition.removed(node, true, around, tally);
-                    })
+                    });
+                    self.forget_if_gone(id);
                 }
             }
         }
@@ -255,8 +263,11 @@ impl Checkers {
             Effect::Trim { log, to } => match self.name(node, *log) {
                 Some(GhostName::Metadata) => self.quorum.trimmed(node, *to),
                 Some(GhostName::Partition(id)) => {
-                    with_partition!(self, id, |partition, _around, _tally| partition
-                        .trimmed(node, *to));
+                    let start = with_partition!(self, id, |partition, _around, _tally| {
+                        partition.trimmed(node, *to);
+                        partition.committed.start()
+                    });
+                    self.ledger.trimmed(id, start);
                 }
                 None => {}
             },
@@ -297,6 +308,16 @@ impl Checkers {
             with_partition!(self, id, |partition, around, tally| {
                 partition.removed(node, false, around, tally);
             });
+            self.forget_if_gone(id);
+        }
+    }
+
+    /// Forgets a partition that no broker has on its disk any more and that is of no topic.
+    fn forget_if_gone(&mut self, id: PartitionId) {
+        let stored = self.partitions.get(&id).is_some_and(|ghost| !ghost.replicas.is_empty());
+        if !stored && !self.image.topics.contains_key(&id.topic) {
+            self.partitions.swap_remove(&id);
+            self.ledger.removed(id.topic);
         }
     }
 
@@ -424,6 +445,7 @@ impl Checkers {
             MetadataRecord::RemoveTopic { id } => {
                 self.reborn.remove(id);
                 self.partitions.retain(|partition, _| partition.topic != *id);
+                self.ledger.removed(*id);
             }
             MetadataRecord::UnregisterBroker { .. }
             | MetadataRecord::BrokerChange { .. }

@@ -77,7 +77,14 @@ impl Partition {
         let low = self.replicas.values().map(|replica| replica.log.start()).min();
         let low = low.unwrap_or(Offset::ZERO).min(self.committed.end());
         self.committed.trim(low);
+        self.sessions.trimmed(low);
         self.created = self.created.split_off(&(low, LeaderEpoch(0)));
+    }
+
+    /// Batches that the oracle keeps, of replicas and of what is committed.
+    pub fn batches(&self) -> usize {
+        let replicas = self.replicas.values().map(|replica| replica.log.len());
+        replicas.sum::<usize>() + self.committed.len()
     }
 
     /// A broker starts with what its disk kept.
@@ -189,6 +196,7 @@ impl Partition {
         tally: &mut Tally,
     ) -> Vec<GhostBatch> {
         let id = self.id;
+        self.begin_behind_retention(node, mark);
         let replica = self.replicas.entry(node).or_default();
         let (start, end) = (replica.log.start(), replica.log.end());
         tally.expect(Check::Bounds, start <= mark && mark <= end, || {
@@ -213,6 +221,21 @@ impl Partition {
             });
         }
         self.commit(node, mark, around, tally)
+    }
+
+    /// A follower that was away for too long drops its log and begins again, empty, at its leader's
+    /// log start: where retention has been, nothing is missing (broker_failover, seed 42, with
+    /// segments of 4 KiB of which two are kept).
+    fn begin_behind_retention(&mut self, node: NodeId, mark: Offset) {
+        let begins = self.replicas.get(&node).is_some_and(|replica| {
+            let log = &replica.log;
+            log.is_empty() && log.end() < mark
+        });
+        let past = |log: &GhostLog| log.start() > Offset::ZERO && log.first_end() >= mark;
+        if begins && self.replicas.values().any(|replica| past(&replica.log)) {
+            let log = GhostLog::starting_at(mark);
+            self.replicas.insert(node, Replica { log, verified: mark });
+        }
     }
 
     fn commit(

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use seedlog::ids::{PartitionId, ProducerEpoch, ProducerId};
+use seedlog::ids::{Offset, PartitionId, ProducerEpoch, ProducerId};
 use seedlog::record::BatchHeader;
 
 use super::ghost::GhostBatch;
 use super::tally::{Check, Tally};
 
+/// Producers of a partition that are remembered however old they are.
+const REMEMBERED: usize = 64;
+
 /// What each idempotent producer has committed in one partition.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
     by_producer: BTreeMap<ProducerId, Session>,
+    /// Some were forgotten: who is not known may have been here before.
+    partial: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +24,8 @@ struct Session {
     epoch: ProducerEpoch,
     /// The sequence that must come next.
     next: i32,
+    /// Where its last batch is.
+    last: Offset,
 }
 
 impl Sessions {
@@ -60,11 +67,26 @@ impl Sessions {
                 tally.expect(Check::SequenceContiguity, ahead == 0 || ahead >= ring / 2, what);
             }
             Some(_) => tally.expect(Check::SequenceContiguity, first == 0, what),
-            None => tally.expect(Check::SequenceContiguity, first == 0 || !from_birth, what),
+            None => tally.expect(
+                Check::SequenceContiguity,
+                first == 0 || !from_birth || self.partial,
+                what,
+            ),
         }
         let ring = i64::from(sequence_max) + 1;
         let next = (i64::from(first) + i64::from(header.record_count)).rem_euclid(ring);
         let next = i32::try_from(next).expect("below the ring's size");
-        self.by_producer.insert(header.producer_id, Session { epoch, next });
+        let last = batch.last;
+        self.by_producer.insert(header.producer_id, Session { epoch, next, last });
+    }
+
+    /// No replica has what was committed below `start` any more. Of many producers, those that have
+    /// nothing above it are forgotten.
+    pub fn trimmed(&mut self, start: Offset) {
+        let known = self.by_producer.len();
+        if known > REMEMBERED {
+            self.by_producer.retain(|_, session| session.last >= start);
+            self.partial |= self.by_producer.len() < known;
+        }
     }
 }

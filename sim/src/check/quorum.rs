@@ -12,6 +12,9 @@ use super::tally::{Check, Tally};
 /// snapshot.
 const KEPT_STATES: usize = 4096;
 
+/// Epochs of which leaders and votes are kept.
+const KEPT_EPOCHS: usize = 256;
+
 /// Ghost state of the metadata log.
 #[derive(Clone, Debug, Default)]
 pub struct Quorum {
@@ -24,7 +27,7 @@ pub struct Quorum {
     leaders: BTreeMap<QuorumEpoch, NodeId>,
     /// The last high watermark that the leader of an epoch reported.
     marks: BTreeMap<QuorumEpoch, Offset>,
-    votes: BTreeMap<(NodeId, QuorumEpoch), NodeId>,
+    votes: BTreeMap<(QuorumEpoch, NodeId), NodeId>,
     roles: BTreeMap<NodeId, RaftRole>,
     /// State hash by the offset that was applied last.
     states: BTreeMap<Offset, (u64, NodeId)>,
@@ -71,6 +74,12 @@ impl Quorum {
         self.created = self.created.split_off(&(low, LeaderEpoch(0)));
     }
 
+    /// Batches that the oracle keeps, of nodes and of what is committed.
+    pub fn batches(&self) -> usize {
+        let replicas = self.replicas.values().map(|replica| replica.log.len());
+        replicas.sum::<usize>() + self.committed.len()
+    }
+
     pub fn flushed(&mut self, node: NodeId, upto: Offset) {
         let end = self.replicas.get(&node).map_or(Offset::ZERO, |replica| replica.log.end());
         let flushed = self.flushed.entry(node).or_default();
@@ -89,7 +98,7 @@ impl Quorum {
         self.flushed.remove(&node);
         self.roles.remove(&node);
         // A node with another disk is another voter (KIP-853).
-        self.votes.retain(|(voter, _), _| *voter != node);
+        self.votes.retain(|(_, voter), _| *voter != node);
         self.voters.remove(&node);
     }
 
@@ -104,7 +113,10 @@ impl Quorum {
         if candidate == NodeId::NONE {
             return;
         }
-        let first = *self.votes.entry((node, epoch)).or_insert(candidate);
+        let first = *self.votes.entry((epoch, node)).or_insert(candidate);
+        while self.votes.len() > KEPT_EPOCHS {
+            self.votes.pop_first();
+        }
         tally.expect(Check::VoteOnce, first == candidate, || {
             format!("controller {node} voted for {first} and for {candidate} in epoch {epoch}")
         });
@@ -117,6 +129,9 @@ impl Quorum {
             return;
         }
         let first = *self.leaders.entry(epoch).or_insert(node);
+        while self.leaders.len() > KEPT_EPOCHS {
+            self.leaders.pop_first();
+        }
         tally.expect(Check::ElectionSafety, first == node, || {
             format!("controllers {first} and {node} both lead epoch {epoch}")
         });
@@ -158,6 +173,9 @@ impl Quorum {
         // in its own epoch its mark may not fall (swarm, seed 1).
         let newest = self.leaders.last_key_value().is_none_or(|(newest, _)| *newest <= epoch);
         let own = self.marks.insert(epoch, mark).unwrap_or_default();
+        while self.marks.len() > KEPT_EPOCHS {
+            self.marks.pop_first();
+        }
         let low = if newest { from } else { own };
         tally.expect(Check::MonotonicHighWatermark, mark >= low, || {
             format!(

@@ -1,6 +1,8 @@
 //! Every check is broken once by a history made for it, and the histories that must not be flagged
 //! are not.
 
+mod long;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
