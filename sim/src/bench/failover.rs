@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use seedlog::time::{Duration, Instant};
 
+use super::footprint::Footprint;
 use super::measure::{self, Measure};
 use crate::run::Run;
 use crate::scenario::Scenario;
@@ -20,15 +21,20 @@ pub(super) const WITH_CHECKERS: &str = "broker_failover/all-checkers";
 pub(super) const WITHOUT: &str = "broker_failover/no-checkers";
 pub(super) const FORK: &str = "broker_failover/1000-forks";
 
-fn begin(with_checkers: bool) -> Run {
-    let scenario = Scenario::parse("scenarios/broker_failover.toml", SCENARIO, &[])
+/// Runs of growing length, all with all checkers, whose topics keep less than half a minute: what
+/// they remember and what an event costs must not depend on the length.
+pub(super) const LONG: [&str; 3] =
+    ["broker_failover/for-60s", "broker_failover/for-600s", "broker_failover/for-2400s"];
+
+fn begin(with_checkers: bool, overrides: &[String]) -> Run {
+    let scenario = Scenario::parse("scenarios/broker_failover.toml", SCENARIO, overrides)
         .expect("the scenario was tested when it was built in");
     Run::new(&Arc::new(scenario), SEED, with_checkers)
 }
 
 /// A run from its beginning to its end.
 pub(super) fn run(with_checkers: bool) -> Measure {
-    let mut run = begin(with_checkers);
+    let mut run = begin(with_checkers, &[]);
     let name = if with_checkers { WITH_CHECKERS } else { WITHOUT };
     let measure = Measure::of(name, || {
         run.finish_all();
@@ -39,9 +45,32 @@ pub(super) fn run(with_checkers: bool) -> Measure {
     measure.with_simulated(simulated).with("verdict", verdict)
 }
 
+/// One of the long runs.
+pub(super) fn long(name: &str) -> Measure {
+    let (_, length) = name.split_once("/for-").expect("its name tells its length");
+    let overrides = [
+        format!("phases.safety={length}"),
+        "topic.retention.bytes=8192".into(),
+        "topic.segment.bytes=4096".into(),
+    ];
+    let mut run = begin(true, &overrides);
+    let before = measure::rss_mib();
+    let measure = Measure::of(name, || {
+        run.finish_all();
+        run.world.events()
+    });
+    let simulated = run.world.now() - Instant::ZERO;
+    let grown = measure::difference(measure.peak_rss_mib, before);
+    let counts = Footprint::of(&run).counts();
+    let verdict = run.report().verdict.name();
+    let measure = measure.with_simulated(simulated).with("verdict", verdict);
+    let measure = measure.with("peak_rss_grown_mib", grown);
+    counts.into_iter().fold(measure, |measure, (name, count)| measure.with(name, count))
+}
+
 /// Forks of a world in its middle: the time of each, and the memory of all.
 pub(super) fn fork() -> Measure {
-    let mut run = begin(false);
+    let mut run = begin(false, &[]);
     while run.world.now() < Instant::ZERO + MIDDLE && run.step() {}
     let batches: usize = run
         .world

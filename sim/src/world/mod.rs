@@ -229,6 +229,12 @@ impl<N: Node> World<N> {
         self.queue.len()
     }
 
+    /// Connections that at least one end has open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.iter().count()
+    }
+
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
