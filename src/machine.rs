@@ -25,6 +25,11 @@ pub trait Machine: Clone {
 
     /// When to next deliver [`Input::Wake`]. An early wake is harmless.
     fn deadline(&self) -> Option<Instant>;
+
+    /// Whether its port is open. A driver refuses connections as long as it is not.
+    fn listens(&self) -> bool {
+        true
+    }
 }
 
 /// What happens to a process.

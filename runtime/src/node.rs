@@ -146,7 +146,11 @@ impl<M: Machine> Node<M> {
             let wake = tokio::time::sleep_until(self.clock.at(deadline.unwrap_or(Instant::FAR)));
             tokio::select! {
                 mail = inbox.recv() => match mail {
+                    // What was sent on a connection before its end was known is not taken.
+                    Some(Mail::Input(Input::Request { from, .. }))
+                        if !self.peers.contains_key(&from) => {}
                     Some(Mail::Input(input)) => self.local.push_back(input),
+                    Some(Mail::Accepted(_, peer)) if !machine.listens() => hang_up(peer),
                     Some(Mail::Accepted(conn, peer)) => {
                         self.peers.insert(conn, peer);
                     }

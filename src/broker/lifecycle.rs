@@ -31,6 +31,8 @@ pub(super) struct Lifecycle {
     directory: Uuid,
     previous_epoch: BrokerEpoch,
     epoch: BrokerEpoch,
+    /// The controller has let this incarnation serve, perhaps not for ever.
+    was_unfenced: bool,
     /// A registration or a heartbeat is under way.
     in_flight: bool,
     next_at: Instant,
@@ -52,6 +54,7 @@ impl Lifecycle {
             directory,
             previous_epoch,
             epoch: BrokerEpoch::NONE,
+            was_unfenced: false,
             in_flight: false,
             next_at: now,
             failures: 0,
@@ -66,6 +69,11 @@ impl Lifecycle {
 
     pub(super) fn is_registered(&self) -> bool {
         self.epoch != BrokerEpoch::NONE
+    }
+
+    /// Whether the controller has ever let this incarnation serve.
+    pub(super) fn was_unfenced(&self) -> bool {
+        self.was_unfenced
     }
 
     /// Asks for a controlled shutdown with the next heartbeat, which is due at once.
@@ -154,6 +162,7 @@ impl Lifecycle {
         self.in_flight = false;
         self.failures = 0;
         self.next_at = now + interval;
+        self.was_unfenced |= !answer.fenced;
         if answer.should_shutdown && self.want_shutdown {
             self.may_shut_down = true;
         }
@@ -167,12 +176,15 @@ impl Lifecycle {
     }
 
     pub(super) fn check(&self) {
+        assert!(!self.was_unfenced || self.is_registered(), "only who is registered may serve");
         assert!(!self.may_shut_down || self.want_shutdown, "only who asks is let go");
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
     use crate::broker::tests::setup;
 
@@ -207,6 +219,28 @@ mod tests {
         assert!(!life.registered(now, &answer, &mut rng));
         assert!(life.deadline().expect("due again") >= now + Duration::from_millis(40));
         assert!(!life.is_registered());
+    }
+
+    #[test]
+    fn a_broker_has_been_let_serve_once_a_heartbeat_says_so_whatever_comes_later() {
+        let (mut life, mut rng, now) = (lifecycle(), Rng::from_number(1), Instant::ZERO);
+        let _ = life.report(now, &setup(1), Offset(3), false);
+        let answer = BrokerRegistrationResponse { error: ErrorCode::None, epoch: BrokerEpoch(9) };
+        life.registered(now, &answer, &mut rng);
+        let mut was_unfenced = Vec::new();
+        for fenced in [true, false, true] {
+            let at = life.deadline().expect("a heartbeat is due");
+            let _ = life.report(at, &setup(1), Offset(9), true);
+            let answer = BrokerHeartbeatResponse {
+                error: ErrorCode::None,
+                caught_up: true,
+                fenced,
+                should_shutdown: false,
+            };
+            life.heartbeat_answered(at, &answer, Duration::from_secs(2), &mut rng);
+            was_unfenced.push(life.was_unfenced());
+        }
+        assert_eq!(was_unfenced, [false, true, true]);
     }
 
     #[test]

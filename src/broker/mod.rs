@@ -281,6 +281,12 @@ impl Broker {
 }
 
 impl Machine for Broker {
+    fn listens(&self) -> bool {
+        // Kafka's `BrokerServer` opens its port once it was unfenced. Before, it leads nothing, and
+        // what a producer with acks=0 sends it is lost.
+        self.lifecycle.was_unfenced()
+    }
+
     fn step(&mut self, now: Now, input: Input, out: &mut Effects) {
         self.partitions.begin();
         match input {

@@ -18,8 +18,8 @@ use crate::ids::{
 };
 use crate::machine::{FileKey, LogName, Survived, SurvivedLog};
 use crate::message::cluster::{
-    AllocateProducerIdsResponse, BrokerRegistrationResponse, UnregisterBrokerRequest,
-    UnregisterBrokerResponse,
+    AllocateProducerIdsResponse, BrokerHeartbeatResponse, BrokerRegistrationResponse,
+    UnregisterBrokerRequest, UnregisterBrokerResponse,
 };
 use crate::message::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchedPartition, Isolation,
@@ -255,6 +255,22 @@ fn acks_all_that_nobody_follows_times_out() {
         effects.iter().filter(|effect| matches!(effect, Effect::Respond { .. })).collect();
     let [answer] = answers[..] else { panic!("{effects:?}") };
     assert_eq!(produced(answer), (CorrelationId(1), ErrorCode::RequestTimedOut, Offset(0)));
+}
+
+#[test]
+fn the_port_opens_with_the_first_heartbeat_that_says_unfenced() {
+    let mut broker = broker(image());
+    assert!(!broker.listens());
+    let _ = broker.lifecycle.report(Instant::ZERO, &broker.setup, Offset(10), true);
+    let answer = BrokerHeartbeatResponse {
+        error: ErrorCode::None,
+        caught_up: true,
+        fenced: false,
+        should_shutdown: false,
+    };
+    let interval = Duration::from_secs(2);
+    broker.lifecycle.heartbeat_answered(Instant::ZERO, &answer, interval, &mut broker.rng);
+    assert!(broker.listens());
 }
 
 #[test]

@@ -50,6 +50,16 @@ impl Machine for Process {
             Process::Admin(machine) => machine.deadline(),
         }
     }
+
+    fn listens(&self) -> bool {
+        match self {
+            Process::Broker(machine) => machine.listens(),
+            Process::Controller(machine) => machine.listens(),
+            Process::Producer(machine) => machine.listens(),
+            Process::Consumer(machine) => machine.listens(),
+            Process::Admin(machine) => machine.listens(),
+        }
+    }
 }
 
 impl Node for Process {

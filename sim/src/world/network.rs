@@ -1,7 +1,7 @@
 //! Connections and what travels on them: dialling, sending, arriving, closing.
 
 use seedlog::ids::{ConnId, Endpoint};
-use seedlog::machine::Input;
+use seedlog::machine::{Input, Machine};
 use seedlog::time::{Duration, Instant, nanos};
 
 use super::connection::{ConnectionRef, EndState, Message, Side};
@@ -292,7 +292,7 @@ impl<N: Node> World<N> {
             self.redial(name, attempt);
             return;
         }
-        let is_up = slot.node.is_some();
+        let is_up = slot.node.as_ref().is_some_and(Machine::listens);
         let latency = self.links.latency(back);
         let at = self.time + latency;
         if !is_up {

@@ -394,6 +394,18 @@ fn acks_0_is_done_when_it_is_sent() {
 }
 
 #[test]
+fn with_acks_0_a_broker_that_hangs_up_is_sent_no_more_before_metadata_is_new() {
+    let mut none = config();
+    none.acks = AcksSetting::None;
+    let mut script = producer(none, &[(1, 3)]);
+    let first = send_alone(&mut script, 1);
+    script.metadata = crate::client::testing::metadata(&[(2, 4)]);
+    script.hang_up(first.conn);
+    script.pass(ms(200));
+    assert_eq!(send_alone(&mut script, 2).node, 2);
+}
+
+#[test]
 fn a_full_buffer_makes_sends_wait_and_then_fail() {
     let mut tiny = config();
     tiny.buffer_memory = 400;

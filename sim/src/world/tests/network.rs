@@ -1,5 +1,6 @@
 //! Network faults.
 
+use seedlog::ids::CallId;
 use seedlog::machine::Input;
 use seedlog::message::{Api, Request};
 
@@ -184,6 +185,22 @@ fn dialling_nobody_is_refused() {
     call(&mut world, client, RECONNECT);
     world.run_for(millis(10), &mut ());
     assert_eq!(count(&world, client, is_closed), 1, "the old one it has closed itself");
+}
+
+#[test]
+fn a_process_that_does_not_listen_yet_refuses_whoever_dials() {
+    let is_opened = |input: &Input| matches!(input, Input::Opened { .. });
+    let mut world = World::new(Seed(1), WorldConfig::default());
+    let server = add(&mut world, "server", late);
+    let client = add(&mut world, "client", client);
+    world.start(server, &mut ());
+    world.start(client, &mut ());
+    world.run_for(millis(10), &mut ());
+    assert_eq!((count(&world, client, is_opened), count(&world, client, is_closed)), (0, 1));
+    call(&mut world, server, CallId(1));
+    call(&mut world, client, RECONNECT);
+    world.run_for(millis(10), &mut ());
+    assert_eq!((count(&world, client, is_opened), count(&world, client, is_closed)), (1, 1));
 }
 
 #[test]

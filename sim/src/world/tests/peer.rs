@@ -25,6 +25,7 @@ pub(super) struct Peer {
     pub(super) script: Script,
     pub(super) seen: Vec<(Now, Input)>,
     pub(super) deadline: Option<Instant>,
+    listens: bool,
     pub(super) survived: Survived,
     pub(super) seed: [u8; 32],
     pub(super) started: Instant,
@@ -38,6 +39,10 @@ impl Machine for Peer {
 
     fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    fn listens(&self) -> bool {
+        self.listens
     }
 }
 
@@ -55,6 +60,7 @@ impl Node for Peer {
             script: *script,
             seen: Vec::new(),
             deadline: None,
+            listens: true,
             survived,
             seed,
             started: now.mono,
@@ -131,6 +137,11 @@ pub(super) fn server(_: &mut Peer, input: &Input, out: &mut Effects) {
         let response = Arc::new(response);
         out.push(Effect::Respond { to: *from, correlation: *correlation, response });
     }
+}
+
+/// Opens its port at the first call.
+pub(super) fn late(peer: &mut Peer, input: &Input, _: &mut Effects) {
+    peer.listens = matches!(input, Input::Call { .. });
 }
 
 /// Connects to `server` at once, and again when told; call N sends heartbeat N, a negative call
