@@ -189,6 +189,7 @@ impl Report {
         match name {
             "acked" => self.acked,
             "consumed" => self.consumed,
+            "consumed.percent" => (100 * self.consumed).checked_div(self.acked).unwrap_or(0),
             "leaders" => self.leaders,
             "controllers" => self.controllers,
             _ => {

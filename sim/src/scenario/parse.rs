@@ -498,7 +498,7 @@ fn is_counter(name: &str) -> bool {
     if let Some(code) = name.strip_prefix("check.") {
         return Check::ALL.iter().any(|known| known.code() == code);
     }
-    matches!(name, "acked" | "consumed" | "leaders" | "controllers")
+    matches!(name, "acked" | "consumed" | "consumed.percent" | "leaders" | "controllers")
         || name.starts_with("sometimes.")
 }
 
@@ -513,8 +513,8 @@ fn requirements(root: &mut Table<'_>) -> Result<Vec<Requirement>, Error> {
             Some(Requirement { name: name.to_string(), at_least })
         });
         let Some(requirement) = parsed else {
-            let cure = "write NAME >= NUMBER with acked, consumed, leaders, controllers, \
-                        fault.KIND, check.CODE or sometimes.NAME";
+            let cure = "write NAME >= NUMBER with acked, consumed, consumed.percent, leaders, \
+                        controllers, fault.KIND, check.CODE or sometimes.NAME";
             return Err(root.error("require", place, format!("cannot read {text:?}"), cure));
         };
         list.push(requirement);

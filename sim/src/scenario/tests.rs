@@ -167,6 +167,7 @@ proptest! {
 fn a_requirement_names_what_a_run_counts() {
     for (name, known) in [
         ("acked", true),
+        ("consumed.percent", true),
         ("fault.crash", true),
         ("check.R4", true),
         ("fault.crsh", false),
