@@ -105,10 +105,21 @@ setting_enum!(
     IsolationLevel { ReadUncommitted = "read_uncommitted", ReadCommitted = "read_committed", }
 );
 
-/// Makes a struct of settings that can be listed, set and printed by name.
+/// Refuses a number below what a setting takes; what is no number is refused when it is parsed.
+fn at_least(low: i64, name: &str, value: &str) -> Result<(), String> {
+    match value.trim().parse::<i128>() {
+        Ok(number) if number < i128::from(low) => {
+            Err(format!("{name} = {value:?}: expected at least {low}"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Makes a struct of settings that can be listed, set and printed by name. A number behind the name
+/// is the least that the setting takes: Kafka's, or 1 where less would keep a process busy for ever.
 macro_rules! settings {
     ($(#[$meta:meta])* $name:ident {
-        $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr, $key:literal;)*
+        $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr, $key:literal $(, $low:literal)?;)*
     }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -130,10 +141,15 @@ macro_rules! settings {
             /// One line for the user: what the value has to be.
             pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
                 match name {
-                    $($key => match Setting::parse(value) {
-                        Ok(parsed) => self.$field = parsed,
-                        Err(expected) => return Err(format!("{name} = {value:?}: expected {expected}")),
-                    },)*
+                    $($key => {
+                        $(at_least($low, name, value)?;)?
+                        match Setting::parse(value) {
+                            Ok(parsed) => self.$field = parsed,
+                            Err(expected) => {
+                                return Err(format!("{name} = {value:?}: expected {expected}"));
+                            }
+                        }
+                    })*
                     _ => return Err(format!("unknown setting {name:?}")),
                 }
                 Ok(())
@@ -156,16 +172,16 @@ settings! {
     TopicConfig {
         cleanup_policy: CleanupPolicy = CleanupPolicy::Delete, "cleanup.policy";
         delete_retention: Duration = Duration::from_secs(86_400), "delete.retention.ms";
-        flush_messages: i64 = i64::MAX, "flush.messages";
+        flush_messages: i64 = i64::MAX, "flush.messages", 1;
         max_message_bytes: u32 = 1_048_588, "max.message.bytes";
         message_timestamp_type: TimestampType = TimestampType::CreateTime, "message.timestamp.type";
-        min_insync_replicas: u32 = 1, "min.insync.replicas";
+        min_insync_replicas: u32 = 1, "min.insync.replicas", 1;
         retention: Option<Duration> = Some(Duration::from_secs(7 * 86_400)), "retention.ms";
         retention_bytes: Option<u64> = None, "retention.bytes";
-        segment_bytes: u32 = 1 << 30, "segment.bytes";
-        segment_age: Duration = Duration::from_secs(7 * 86_400), "segment.ms";
+        segment_bytes: u32 = 1 << 30, "segment.bytes", 14;
+        segment_age: Duration = Duration::from_secs(7 * 86_400), "segment.ms", 1;
         /// Not Kafka's: rolls a segment after so many records, to make small logs interesting.
-        segment_records: u32 = u32::MAX, "segment.records";
+        segment_records: u32 = u32::MAX, "segment.records", 1;
         unclean_leader_election: bool = false, "unclean.leader.election.enable";
     }
 }
@@ -173,57 +189,57 @@ settings! {
 settings! {
     /// Settings of a broker.
     BrokerConfig {
-        default_replication_factor: i16 = 1, "default.replication.factor";
-        num_partitions: i32 = 1, "num.partitions";
+        default_replication_factor: i16 = 1, "default.replication.factor", 1;
+        num_partitions: i32 = 1, "num.partitions", 1;
         auto_create_topics: bool = false, "auto.create.topics.enable";
-        broker_heartbeat_interval: Duration = Duration::from_millis(2_000), "broker.heartbeat.interval.ms";
+        broker_heartbeat_interval: Duration = Duration::from_millis(2_000), "broker.heartbeat.interval.ms", 1;
         controlled_shutdown: bool = true, "controlled.shutdown.enable";
-        log_retention_check_interval: Duration = Duration::from_secs(300), "log.retention.check.interval.ms";
+        log_retention_check_interval: Duration = Duration::from_secs(300), "log.retention.check.interval.ms", 1;
         /// How often HW and log start checkpoints are written.
-        high_watermark_checkpoint_interval: Duration = Duration::from_secs(5), "replica.high.watermark.checkpoint.interval.ms";
-        replica_lag_time_max: Duration = Duration::from_secs(30), "replica.lag.time.max.ms";
+        high_watermark_checkpoint_interval: Duration = Duration::from_secs(5), "replica.high.watermark.checkpoint.interval.ms", 1;
+        replica_lag_time_max: Duration = Duration::from_secs(30), "replica.lag.time.max.ms", 1;
         replica_fetch_wait_max: Duration = Duration::from_millis(500), "replica.fetch.wait.max.ms";
         replica_fetch_backoff: Duration = Duration::from_millis(1_000), "replica.fetch.backoff.ms";
         replica_fetch_max_bytes: u32 = 1 << 20, "replica.fetch.max.bytes";
         replica_fetch_response_max_bytes: u32 = 10 << 20, "replica.fetch.response.max.bytes";
-        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms";
-        producer_id_expiration: Duration = Duration::from_secs(86_400), "producer.id.expiration.ms";
+        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms", 1;
+        producer_id_expiration: Duration = Duration::from_secs(86_400), "producer.id.expiration.ms", 1;
         /// Not Kafka's: where sequence numbers wrap, to reach the wrap in a short run.
-        sequence_max: i32 = i32::MAX, "producer.sequence.max";
+        sequence_max: i32 = i32::MAX, "producer.sequence.max", 1;
     }
 }
 
 settings! {
     /// Settings of a controller.
     ControllerConfig {
-        broker_session_timeout: Duration = Duration::from_millis(9_000), "broker.session.timeout.ms";
+        broker_session_timeout: Duration = Duration::from_millis(9_000), "broker.session.timeout.ms", 1;
         /// Whether partitions keep eligible leader replicas (KIP-966).
         eligible_leader_replicas: bool = true, "eligible.leader.replicas.enable";
-        leader_imbalance_check_interval: Duration = Duration::from_secs(300), "leader.imbalance.check.interval.ms";
+        leader_imbalance_check_interval: Duration = Duration::from_secs(300), "leader.imbalance.check.interval.ms", 1;
         auto_leader_rebalance: bool = true, "auto.leader.rebalance.enable";
-        default_replication_factor: i16 = 1, "default.replication.factor";
-        num_partitions: i32 = 1, "num.partitions";
+        default_replication_factor: i16 = 1, "default.replication.factor", 1;
+        num_partitions: i32 = 1, "num.partitions", 1;
         /// Ids in a block that a broker takes (KIP-730).
-        producer_id_block: i32 = 1_000, "producer.id.block.size";
-        no_op_interval: Duration = Duration::from_millis(500), "metadata.max.idle.interval.ms";
-        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms";
+        producer_id_block: i32 = 1_000, "producer.id.block.size", 1;
+        no_op_interval: Duration = Duration::from_millis(500), "metadata.max.idle.interval.ms", 1;
+        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms", 1;
     }
 }
 
 settings! {
     /// Settings of the metadata quorum, for voters and observers.
     QuorumConfig {
-        election_timeout: Duration = Duration::from_millis(1_000), "controller.quorum.election.timeout.ms";
-        fetch_timeout: Duration = Duration::from_millis(2_000), "controller.quorum.fetch.timeout.ms";
+        election_timeout: Duration = Duration::from_millis(1_000), "controller.quorum.election.timeout.ms", 1;
+        fetch_timeout: Duration = Duration::from_millis(2_000), "controller.quorum.fetch.timeout.ms", 1;
         election_backoff_max: Duration = Duration::from_millis(1_000), "controller.quorum.election.backoff.max.ms";
         append_linger: Duration = Duration::from_millis(25), "controller.quorum.append.linger.ms";
-        request_timeout: Duration = Duration::from_millis(2_000), "controller.quorum.request.timeout.ms";
+        request_timeout: Duration = Duration::from_millis(2_000), "controller.quorum.request.timeout.ms", 1;
         retry_backoff: Duration = Duration::from_millis(20), "controller.quorum.retry.backoff.ms";
         fetch_max_wait: Duration = Duration::from_millis(500), "controller.quorum.fetch.max.wait.ms";
         fetch_max_bytes: u32 = 1 << 20, "controller.quorum.fetch.snapshot.max.bytes";
         /// Bytes of committed metadata after which a node takes its next snapshot (KIP-630).
         /// Kafka's default is 20 MiB, which no short run reaches.
-        snapshot_bytes: u64 = 8 << 10, "metadata.log.max.record.bytes.between.snapshots";
+        snapshot_bytes: u64 = 8 << 10, "metadata.log.max.record.bytes.between.snapshots", 1;
     }
 }
 
@@ -233,22 +249,22 @@ settings! {
         acks: AcksSetting = AcksSetting::All, "acks";
         batch_size: u32 = 16_384, "batch.size";
         buffer_memory: u64 = 32 << 20, "buffer.memory";
-        delivery_timeout: Duration = Duration::from_secs(120), "delivery.timeout.ms";
+        delivery_timeout: Duration = Duration::from_secs(120), "delivery.timeout.ms", 1;
         enable_idempotence: bool = true, "enable.idempotence";
         linger: Duration = Duration::from_millis(5), "linger.ms";
         max_block: Duration = Duration::from_secs(60), "max.block.ms";
-        max_in_flight: u32 = 5, "max.in.flight.requests.per.connection";
+        max_in_flight: u32 = 5, "max.in.flight.requests.per.connection", 1;
         max_request_size: u32 = 1 << 20, "max.request.size";
         metadata_max_age: Duration = Duration::from_secs(300), "metadata.max.age.ms";
         partitioner: Partitioner = Partitioner::Murmur2, "partitioner";
-        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms";
+        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms", 1;
         retries: u32 = u32::MAX, "retries";
         retry_backoff: Duration = Duration::from_millis(100), "retry.backoff.ms";
         retry_backoff_max: Duration = Duration::from_millis(1_000), "retry.backoff.max.ms";
         reconnect_backoff: Duration = Duration::from_millis(50), "reconnect.backoff.ms";
         reconnect_backoff_max: Duration = Duration::from_millis(1_000), "reconnect.backoff.max.ms";
         /// Not Kafka's: where sequence numbers wrap. The brokers' must be the same.
-        sequence_max: i32 = i32::MAX, "producer.sequence.max";
+        sequence_max: i32 = i32::MAX, "producer.sequence.max", 1;
     }
 }
 
@@ -263,7 +279,7 @@ settings! {
         isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "isolation.level";
         max_partition_fetch_bytes: u32 = 1 << 20, "max.partition.fetch.bytes";
         metadata_max_age: Duration = Duration::from_secs(300), "metadata.max.age.ms";
-        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms";
+        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms", 1;
         retry_backoff: Duration = Duration::from_millis(100), "retry.backoff.ms";
         retry_backoff_max: Duration = Duration::from_millis(1_000), "retry.backoff.max.ms";
         reconnect_backoff: Duration = Duration::from_millis(50), "reconnect.backoff.ms";
@@ -274,8 +290,8 @@ settings! {
 settings! {
     /// Settings of an admin client.
     AdminConfig {
-        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms";
-        api_timeout: Duration = Duration::from_secs(60), "default.api.timeout.ms";
+        request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms", 1;
+        api_timeout: Duration = Duration::from_secs(60), "default.api.timeout.ms", 1;
         retry_backoff: Duration = Duration::from_millis(100), "retry.backoff.ms";
         retry_backoff_max: Duration = Duration::from_millis(1_000), "retry.backoff.max.ms";
         reconnect_backoff: Duration = Duration::from_millis(50), "reconnect.backoff.ms";
@@ -323,6 +339,10 @@ mod tests {
         assert_eq!(
             config.set("min.insync.replicas", "two"),
             Err("min.insync.replicas = \"two\": expected a number (u32)".into())
+        );
+        assert_eq!(
+            config.set("segment.bytes", "0"),
+            Err("segment.bytes = \"0\": expected at least 14".into())
         );
         assert_eq!(config.set("retention", "1"), Err("unknown setting \"retention\"".into()));
         assert_eq!(config.set("retention.ms", "-1"), Ok(()));

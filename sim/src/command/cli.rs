@@ -51,7 +51,7 @@ pub struct Which {
     /// A scenario file.
     pub scenario: PathBuf,
     /// The seed; otherwise the one that the scenario names.
-    #[arg(long)]
+    #[arg(long, value_parser = number, allow_hyphen_values = true)]
     pub seed: Option<u64>,
     /// Overrides a key of the scenario: `--set workload.keys=3`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -79,7 +79,7 @@ pub struct SweepArgs {
     #[arg(required = true)]
     pub scenarios: Vec<PathBuf>,
     /// First seed and the one after the last: `0..200`.
-    #[arg(long, default_value = "0..10", value_parser = seeds)]
+    #[arg(long, default_value = "0..10", value_parser = seeds, allow_hyphen_values = true)]
     pub seeds: Seeds,
     /// Overrides a key of every scenario.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -108,10 +108,10 @@ pub struct TraceArgs {
     #[arg(long, default_value = "text")]
     pub format: TraceFormat,
     /// The first event.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = number, allow_hyphen_values = true)]
     pub from: u64,
     /// The last event.
-    #[arg(long, default_value_t = u64::MAX)]
+    #[arg(long, default_value_t = u64::MAX, value_parser = number, allow_hyphen_values = true)]
     pub to: u64,
     /// Only what happens to these processes: `--only b1,c2`.
     #[arg(long, value_delimiter = ',')]
@@ -153,10 +153,10 @@ pub struct DiffArgs {
     /// The other; may be the same file.
     pub other: PathBuf,
     /// The seed of the first run; otherwise the scenario's own.
-    #[arg(long)]
+    #[arg(long, value_parser = number, allow_hyphen_values = true)]
     pub seed: Option<u64>,
     /// The seed of the second run; otherwise that of the first.
-    #[arg(long)]
+    #[arg(long, value_parser = number, allow_hyphen_values = true)]
     pub other_seed: Option<u64>,
     /// Overrides a key of both scenarios.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -171,7 +171,7 @@ pub struct ReplayArgs {
     /// A file that `sim run --record` wrote.
     pub recording: PathBuf,
     /// Draws the usual delays from another seed: the same faults with another timing.
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", value_parser = number, allow_hyphen_values = true)]
     pub delays: Option<u64>,
     /// Prints one JSON object.
     #[arg(long)]
@@ -183,6 +183,10 @@ pub struct ReplayArgs {
 pub struct Seeds {
     pub first: u64,
     pub end: u64,
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("write a whole number from 0 to {}", u64::MAX))
 }
 
 fn seeds(text: &str) -> Result<Seeds, String> {

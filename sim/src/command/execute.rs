@@ -11,6 +11,7 @@ use super::cli::{RunArgs, Which};
 use super::print;
 use crate::run::{Finding, Recording, Report, Run, Trace, Verdict};
 use crate::scenario::Scenario;
+use crate::scenario::text::read_file;
 
 thread_local! {
     /// Where and why this thread panicked last.
@@ -128,8 +129,7 @@ pub fn record(scenario: &Arc<Scenario>, text: String, seed: u64) -> (Report, Rec
 /// # Errors
 /// The line to show to the user.
 pub fn read(path: &Path, cure: &str) -> Result<String, String> {
-    std::fs::read_to_string(path)
-        .map_err(|error| format!("{}: cannot be read: {error}; {cure}", path.display()))
+    read_file(path, cure).map_err(|error| error.to_string())
 }
 
 /// Makes a file for a result, before the work that it is for.

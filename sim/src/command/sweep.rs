@@ -1,8 +1,7 @@
 //! `sim sweep`: scenarios over many seeds, on many threads.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
-use std::path::Path;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -33,10 +32,12 @@ pub fn command(args: &SweepArgs) -> Result<u8, String> {
         .filter(|(index, _)| in_shard(*index, args.shard))
         .map(|(_, job)| job)
         .collect();
+    let junit_file = args.junit.as_deref().map(execute::create).transpose()?;
     let threads = args.jobs.map_or_else(cores, usize::from).min(jobs.len().max(1));
     let reports = run_all(&jobs, threads, args);
-    if let Some(path) = &args.junit {
-        write(path, &junit(&reports))?;
+    if let (Some(mut file), Some(path)) = (junit_file, &args.junit) {
+        let written = file.write_all(junit(&reports).as_bytes());
+        written.map_err(|error| format!("{}: {error}", path.display()))?;
     }
     if !args.json {
         print::out(&summary(&scenarios, &reports));
@@ -53,10 +54,6 @@ fn in_shard(index: usize, shard: Option<Shard>) -> bool {
     shard.is_none_or(|Shard { index: part, count }| {
         u64::try_from(index).is_ok_and(|index| index % count == part)
     })
-}
-
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// A bar on a terminal; on anything else nothing.

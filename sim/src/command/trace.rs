@@ -12,7 +12,15 @@ use crate::run::{Format, Run, Trace};
 /// The line to show to the user.
 pub fn command(args: &TraceArgs) -> Result<u8, String> {
     let (scenario, seed) = execute::load(&args.which)?;
+    if args.from > args.to {
+        return Err(format!("--from {} is after --to {}: nothing to print", args.from, args.to));
+    }
     let mut run = Run::new(&scenario, seed, true);
+    if let Some(unknown) = args.only.iter().find(|name| run.world.find(name).is_none()) {
+        let known: Vec<String> =
+            run.cluster.everybody().map(|process| run.cluster.who(process).to_string()).collect();
+        return Err(format!("--only: there is no {unknown:?}; one of: {}", known.join(", ")));
+    }
     let format = match args.format {
         TraceFormat::Text => Format::Text,
         TraceFormat::Jsonl => Format::Jsonl,

@@ -16,8 +16,8 @@ use super::model::{
 };
 use super::read::{Table, suggestion};
 use super::script;
-use super::text::{Error, Kind, Text, Value};
-use super::value::{Range, Ratio, Span};
+use super::text::{Error, Kind, Place, Text, Value, read_file};
+use super::value::{Range, Ratio, Span, print_duration};
 use crate::check::Check;
 use crate::world;
 
@@ -44,8 +44,9 @@ impl Scenario {
             producers: workload.producers,
             consumers: workload.consumers,
         };
-        let mut consumer: ConsumerConfig = settings(&mut root, "consumer", consumer_set)?;
-        if !has_setting(&text, "consumer", "auto.offset.reset") {
+        let mut consumer: ConsumerConfig =
+            settings(&mut root, "consumer", ConsumerConfig::NAMES, consumer_set)?;
+        if place_of_setting(&text, "consumer", "auto.offset.reset").is_none() {
             consumer.auto_offset_reset = OffsetReset::Earliest;
         }
         let scenario = Scenario {
@@ -54,12 +55,17 @@ impl Scenario {
             claim: text.claim.clone(),
             overrides: overrides.to_vec(),
             seed: root.number("seed", 0, u64::MAX)?.unwrap_or(1),
-            broker: settings(&mut root, "broker", BrokerConfig::set)?,
-            controller: settings(&mut root, "controller", ControllerConfig::set)?,
-            quorum: settings(&mut root, "quorum", QuorumConfig::set)?,
-            producer: settings(&mut root, "producer", ProducerConfig::set)?,
+            broker: settings(&mut root, "broker", BrokerConfig::NAMES, BrokerConfig::set)?,
+            controller: settings(
+                &mut root,
+                "controller",
+                ControllerConfig::NAMES,
+                ControllerConfig::set,
+            )?,
+            quorum: settings(&mut root, "quorum", QuorumConfig::NAMES, QuorumConfig::set)?,
+            producer: settings(&mut root, "producer", ProducerConfig::NAMES, ProducerConfig::set)?,
             consumer,
-            admin: settings(&mut root, "admin", AdminConfig::set)?,
+            admin: settings(&mut root, "admin", AdminConfig::NAMES, AdminConfig::set)?,
             defects: defects(&mut root)?,
             phases: phases(&mut root)?,
             network: network(&mut root)?,
@@ -69,12 +75,13 @@ impl Scenario {
             swarm: root.boolean("swarm")?.unwrap_or(false),
             atlas,
             steps: script::steps(&mut root, &names)?,
-            require: requirements(&mut root)?,
+            require: requirements(&mut root, &workload)?,
             cluster,
             topics,
             workload,
         };
         root.end()?;
+        contradictions(&text, &scenario)?;
         Ok(scenario)
     }
 
@@ -84,12 +91,12 @@ impl Scenario {
     /// If it cannot be read, or says something wrong.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, Error> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| Error {
-            place: file.clone(),
-            key: String::new(),
-            what: format!("cannot be read: {error}"),
-            cure: "name a scenario file".into(),
-        })?;
+        let text = read_file(path, "name a scenario file")?;
+        if text.trim().is_empty() {
+            let (key, what) = (String::new(), "says nothing".into());
+            let cure = "begin with a comment that states its claim".into();
+            return Err(Error { place: file, key, what, cure });
+        }
         Scenario::parse(&file, &text, overrides)
     }
 }
@@ -107,24 +114,56 @@ fn consumer_set(config: &mut ConsumerConfig, name: &str, value: &str) -> Result<
     config.set(name, value)
 }
 
-/// Whether the text itself gives a setting.
-fn has_setting(text: &Text, section: &'static str, name: &str) -> bool {
-    let Ok(Some(table)) = Table::root(text).table(section) else { return false };
-    table.settings().iter().any(|(_, key, _)| key == name)
+/// Where the text itself gives a setting.
+fn place_of_setting(text: &Text, section: &'static str, name: &str) -> Option<Place> {
+    let table = Table::root(text).table(section).ok()??;
+    let found = table.settings().into_iter().find(|(_, key, _)| key == name);
+    found.map(|(place, ..)| place)
+}
+
+/// Settings that are sound one by one, and not together.
+fn contradictions(text: &Text, scenario: &Scenario) -> Result<(), Error> {
+    let Scenario { producer, broker, .. } = scenario;
+    let wrong = |name: &str, what: String, cure: &str| {
+        let place = place_of_setting(text, "producer", name).unwrap_or(text.root.place);
+        Err(text.error(place, &format!("producer.{name}"), what, cure))
+    };
+    if producer.enable_idempotence && producer.max_in_flight > 5 {
+        let what = format!("{} in flight with idempotence", producer.max_in_flight);
+        let cure = "brokers remember five batches of a producer: lower it";
+        return wrong("max.in.flight.requests.per.connection", what, cure);
+    }
+    if producer.sequence_max != broker.sequence_max {
+        let what = format!("{}, but {} at brokers", producer.sequence_max, broker.sequence_max);
+        let cure = "set broker.producer.sequence.max to the same";
+        return wrong("producer.sequence.max", what, cure);
+    }
+    let least = producer.linger.saturating_add(producer.request_timeout);
+    if producer.delivery_timeout < least {
+        let what = format!("{} ms", producer.delivery_timeout.as_millis());
+        let cure = "take no less than linger.ms + request.timeout.ms";
+        return wrong("delivery.timeout.ms", what, cure);
+    }
+    Ok(())
+}
+
+/// How to mend a setting: its name, unless that is known.
+fn setting_cure(name: &str, known: &[&str]) -> String {
+    if known.contains(&name) { String::new() } else { suggestion(name, known) }
 }
 
 /// One section of Kafka settings.
 fn settings<C: Default>(
     root: &mut Table<'_>,
     section: &'static str,
+    known: &[&str],
     set: fn(&mut C, &str, &str) -> Result<(), String>,
 ) -> Result<C, Error> {
     let mut config = C::default();
     let Some(table) = root.table(section)? else { return Ok(config) };
     for (place, name, value) in table.settings() {
-        let name = &name;
-        set(&mut config, name, &value).map_err(|what| {
-            root.error(&format!("{section}.{name}"), place, what, "settings have Kafka's names")
+        set(&mut config, &name, &value).map_err(|what| {
+            root.error(&format!("{section}.{name}"), place, what, &setting_cure(&name, known))
         })?;
     }
     Ok(config)
@@ -134,7 +173,7 @@ fn cluster(root: &mut Table<'_>) -> Result<Cluster, Error> {
     let Some(mut table) = root.table("cluster")? else {
         return Ok(Cluster { brokers: 3, controllers: 3, racks: Vec::new() });
     };
-    let place = table.place();
+    let place = table.place_of("controllers");
     let cluster = Cluster {
         brokers: u32_of(table.number("brokers", 1, 99)?.unwrap_or(3)),
         controllers: u32_of(table.number("controllers", 1, 9)?.unwrap_or(3)),
@@ -156,7 +195,12 @@ fn topics(root: &mut Table<'_>, cluster: &Cluster) -> Result<Vec<Topic>, Error> 
     let tables = root.tables("topics")?;
     let mut topics = Vec::new();
     for table in tables {
+        let (place, name) = (table.place_of("name"), table.name("name"));
         let topic = topic(table, cluster, &defaults)?;
+        if topics.iter().any(|other: &Topic| other.name == topic.name) {
+            let what = format!("a second topic {:?}", topic.name);
+            return Err(root.error(&name, place, what, "each has a name of its own"));
+        }
         topics.push(topic);
     }
     if topics.is_empty() {
@@ -178,7 +222,8 @@ fn topic_settings(
     let mut list = Vec::new();
     for (place, name, value) in table.settings() {
         config.set(&name, &value).map_err(|what| {
-            root.error(&format!("{section}.{name}"), place, what, "settings have Kafka's names")
+            let cure = setting_cure(&name, TopicConfig::NAMES);
+            root.error(&format!("{section}.{name}"), place, what, &cure)
         })?;
         list.push((Arc::from(name), Arc::from(value)));
     }
@@ -186,7 +231,8 @@ fn topic_settings(
 }
 
 fn topic(mut table: Table<'_>, cluster: &Cluster, defaults: &[TextPair]) -> Result<Topic, Error> {
-    let place = table.place();
+    let place = table.place_of("name");
+    let counted = [table.place_of("partitions"), table.place_of("replication-factor")];
     let Some(name) = table.string("name")? else {
         return Err(table.error("name", place, "a topic without a name", "add name = \"orders\""));
     };
@@ -202,7 +248,7 @@ fn topic(mut table: Table<'_>, cluster: &Cluster, defaults: &[TextPair]) -> Resu
         && partitions != count
     {
         let what = format!("{partitions} partitions, but assignments for {count}");
-        return Err(table.error("partitions", place, what, "take one of them out"));
+        return Err(table.error("partitions", counted[0], what, "take one of them out"));
     }
     let given = table.number("replication-factor", 1, 99)?;
     let default = assignments.first().map_or(u64::from(cluster.brokers.min(3)), |first| {
@@ -212,7 +258,7 @@ fn topic(mut table: Table<'_>, cluster: &Cluster, defaults: &[TextPair]) -> Resu
     if replication_factor > cluster.brokers {
         let what = format!("{replication_factor} replicas on {} brokers", cluster.brokers);
         let cure = "lower it, or raise cluster.brokers";
-        return Err(table.error("replication-factor", place, what, cure));
+        return Err(table.error("replication-factor", counted[1], what, cure));
     }
     let mut config = defaults.to_vec();
     if let Some(own) = table.table("config")? {
@@ -288,19 +334,31 @@ fn workload(root: &mut Table<'_>) -> Result<Workload, Error> {
     if let Some(consumers) = table.number("consumers", 0, 1_000)? {
         workload.consumers = u32_of(consumers);
     }
-    workload.every = table.span("every")?.unwrap_or(workload.every);
-    workload.keys = table.number("keys", 0, limit)?.unwrap_or(workload.keys);
+    let paddings = table.place_of("padding");
+    workload.every = pace(&mut table, Duration::from_micros(1))?.unwrap_or(workload.every);
+    workload.keys = table.number("keys", 0, 100_000)?.unwrap_or(workload.keys);
     workload.padding = table.range("padding")?.unwrap_or(workload.padding);
     workload.pending = table.number("pending", 1, limit)?.unwrap_or(workload.pending);
     workload.records = table.number("records", 0, limit)?.unwrap_or(workload.records);
     workload.automatic = table.boolean("automatic")?.unwrap_or(workload.automatic);
     workload.poll_records = table.number("poll-records", 1, limit)?.unwrap_or(500);
     if workload.padding.high > 1 << 20 {
-        let place = table.place();
-        return Err(table.error("padding", place, "values above a mebibyte", "pad less"));
+        return Err(table.error("padding", paddings, "values above a mebibyte", "pad less"));
     }
     table.end()?;
     Ok(workload)
+}
+
+/// The time from one to the next: at least so long at its longest, or a run would never end.
+fn pace(table: &mut Table<'_>, least: Duration) -> Result<Option<Span>, Error> {
+    let place = table.place_of("every");
+    let Some(every) = table.span("every")? else { return Ok(None) };
+    if every.high < least {
+        let what = format!("{every} between one and the next: time would stand still");
+        let cure = format!("let at least {} pass", print_duration(least));
+        return Err(table.error("every", place, what, &cure));
+    }
+    Ok(Some(every))
 }
 
 fn atlas(root: &mut Table<'_>, cluster: &Cluster, topics: &[Topic]) -> Result<Atlas, Error> {
@@ -401,11 +459,11 @@ fn clock(root: &mut Table<'_>) -> Result<Clock, Error> {
     let none = Span::new(Duration::ZERO, Duration::ZERO);
     let mut clock = Clock { skew: none, drift_ppm: Range::new(0, 0) };
     let Some(mut table) = root.table("clock")? else { return Ok(clock) };
+    let drifts = table.place_of("drift-ppm");
     clock.skew = table.span("skew")?.unwrap_or(clock.skew);
     clock.drift_ppm = table.range("drift-ppm")?.unwrap_or(clock.drift_ppm);
     if clock.drift_ppm.high > 500_000 {
-        let place = table.place();
-        return Err(table.error("drift-ppm", place, "more than half", "at most 500000"));
+        return Err(table.error("drift-ppm", drifts, "more than half", "at most 500000"));
     }
     table.end()?;
     Ok(clock)
@@ -436,7 +494,7 @@ fn fault(mut table: Table<'_>) -> Result<Fault, Error> {
     let fault = Fault {
         kind,
         target,
-        every: table.span("every")?.unwrap_or(Span::new(MS(2_000), MS(10_000))),
+        every: pace(&mut table, MS(1))?.unwrap_or(Span::new(MS(2_000), MS(10_000))),
         lasts: table.span("for")?.unwrap_or(Span::new(MS(500), MS(5_000))),
         exists: table.ratio("exists")?.unwrap_or(Ratio::new(1, 1)),
         amount: table.span("amount")?.unwrap_or(Span::new(MS(10), MS(500))),
@@ -503,7 +561,7 @@ fn is_counter(name: &str) -> bool {
 }
 
 /// `require = ["acked >= 100", "fault.crash >= 1"]`.
-fn requirements(root: &mut Table<'_>) -> Result<Vec<Requirement>, Error> {
+fn requirements(root: &mut Table<'_>, workload: &Workload) -> Result<Vec<Requirement>, Error> {
     let mut list = Vec::new();
     for (place, text) in root.strings("require")? {
         let parsed = text.split_once(">=").and_then(|(name, number)| {
@@ -517,6 +575,16 @@ fn requirements(root: &mut Table<'_>) -> Result<Vec<Requirement>, Error> {
                         controllers, fault.KIND, check.CODE or sometimes.NAME";
             return Err(root.error("require", place, format!("cannot read {text:?}"), cure));
         };
+        let absent = match requirement.name.as_str() {
+            "acked" if workload.producers == 0 => Some("producers"),
+            "consumed" if workload.consumers == 0 => Some("consumers"),
+            _ => None,
+        };
+        if let Some(clients) = absent.filter(|_| requirement.at_least > 0) {
+            let what = format!("{text:?} of no {clients}");
+            let cure = format!("raise workload.{clients}, or take it out");
+            return Err(root.error("require", place, what, &cure));
+        }
         list.push(requirement);
     }
     Ok(list)

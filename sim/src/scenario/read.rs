@@ -129,7 +129,9 @@ impl<'t> Table<'t> {
     /// If the value is there and no duration such as "10s".
     pub fn duration(&mut self, key: &'static str) -> Result<Option<Duration>, Error> {
         self.read(key, &|kind| {
-            string(kind).and_then(parse_duration).ok_or("a duration such as \"10s\"".into())
+            string(kind)
+                .and_then(parse_duration)
+                .ok_or("a duration such as \"10s\", of ten years at most".into())
         })
     }
 
@@ -137,7 +139,8 @@ impl<'t> Table<'t> {
     /// If the value is there and no range of durations such as "1ms..50ms".
     pub fn span(&mut self, key: &'static str) -> Result<Option<Span>, Error> {
         self.read(key, &|kind| {
-            string(kind).and_then(Span::parse).ok_or("a duration or range \"1ms..50ms\"".into())
+            let expected = "a duration or rising range \"1ms..50ms\", of ten years at most";
+            string(kind).and_then(Span::parse).ok_or(expected.into())
         })
     }
 
@@ -157,7 +160,7 @@ impl<'t> Table<'t> {
                 Kind::Integer(text) | Kind::Text(text) => Range::parse(text),
                 Kind::Boolean(_) | Kind::Array(_) | Kind::Table(_) | Kind::Other(_) => None,
             };
-            parsed.ok_or("a number or a range \"10..200\"".into())
+            parsed.ok_or("a number or a rising range \"10..200\"".into())
         })
     }
 
@@ -275,17 +278,22 @@ fn flatten(key: &str, value: &Value, found: &mut BTreeMap<String, (Place, String
     }
 }
 
-/// How to mend an unknown name: the nearest known one, or all of them.
+/// How to mend an unknown name: the nearest known one, those that contain it, or all of them.
 #[must_use]
 pub fn suggestion(unknown: &str, known: &[&str]) -> String {
     let nearest = known.iter().min_by_key(|name| (distance(unknown, name), **name));
-    match nearest {
-        Some(name) if distance(unknown, name) <= 2.max(unknown.len() / 3) => {
-            format!("did you mean {name:?}?")
-        }
-        Some(_) if known.len() <= 16 => format!("one of: {}", known.join(", ")),
-        Some(_) | None => "take it out".into(),
+    if let Some(name) = nearest
+        && distance(unknown, name) <= 2.max(unknown.len() / 3)
+    {
+        return format!("did you mean {name:?}?");
     }
+    let contains = |name: &&str| unknown.len() > 2 && name.contains(unknown);
+    let mut alike: Vec<&str> = known.iter().copied().filter(contains).collect();
+    if alike.is_empty() {
+        alike = known.to_vec();
+        alike.sort_unstable();
+    }
+    if alike.is_empty() { "take it out".into() } else { format!("one of: {}", alike.join(", ")) }
 }
 
 /// Edits between two names (Levenshtein).
@@ -339,7 +347,7 @@ mod tests {
         let text = Text::parse("s.toml", "length = \"10 parsecs\"\n", &[]).unwrap();
         assert_eq!(
             Table::root(&text).duration("length").unwrap_err().to_string(),
-            "s.toml:1: length: expected a duration such as \"10s\", found \"10 parsecs\""
+            "s.toml:1: length: expected a duration such as \"10s\", of ten years at most, found \"10 parsecs\""
         );
     }
 }

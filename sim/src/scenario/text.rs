@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
@@ -29,16 +31,37 @@ pub struct Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Error { place, key, what, cure } = self;
-        write!(f, "{place}: ")?;
+        let mut line = format!("{place}: ");
         if !key.is_empty() {
-            write!(f, "{key}: ")?;
+            line.push_str(&format!("{key}: "));
         }
-        write!(f, "{what}")?;
-        if cure.is_empty() { Ok(()) } else { write!(f, "; {cure}") }
+        line.push_str(what);
+        if !cure.is_empty() {
+            line.push_str(&format!("; {cure}"));
+        }
+        // Whatever a quoted key or a name holds: it stays one line.
+        let shown = |c: char| if c.is_control() { ' ' } else { c };
+        line.chars().try_for_each(|c| f.write_char(shown(c)))
     }
 }
 
 impl std::error::Error for Error {}
+
+/// Reads a file that a user named.
+///
+/// # Errors
+/// Why it cannot be read; with the line, if it is no UTF-8.
+pub fn read_file(path: &Path, cure: &str) -> Result<String, Error> {
+    let file = path.display().to_string();
+    let error = |place, what| Error { place, key: String::new(), what, cure: cure.into() };
+    let bytes =
+        std::fs::read(path).map_err(|e| error(file.clone(), format!("cannot be read: {e}")))?;
+    String::from_utf8(bytes).map_err(|wrong| {
+        let sound = &wrong.as_bytes()[..wrong.utf8_error().valid_up_to()];
+        let line = 1 + sound.iter().filter(|byte| **byte == b'\n').count();
+        error(format!("{file}:{line}"), "is no UTF-8 text".into())
+    })
+}
 
 /// A value with the place where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,9 @@ use seedlog::time::{Duration, nanos};
 
 use crate::world::Draw;
 
+/// The longest duration that a scenario may name: ten years. Sums of some stay far from overflow.
+const LONGEST: u64 = 10 * 365 * 24 * 3_600 * 1_000_000_000;
+
 /// Reads `"10s"`, `"1500ms"`, `"2m"`, `"1h"`, `"30us"`, `"5ns"` or `"0"`.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -24,7 +27,8 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "h" => 3_600_000_000_000,
         _ => return None,
     };
-    Some(Duration::from_nanos(digits.parse::<u64>().ok()?.checked_mul(nanos)?))
+    let nanos = digits.parse::<u64>().ok()?.checked_mul(nanos)?;
+    (nanos <= LONGEST).then(|| Duration::from_nanos(nanos))
 }
 
 /// A duration as scenarios write it: the largest unit that divides it.
@@ -129,7 +133,8 @@ impl Ratio {
         let (numerator, denominator) = text.split_once('/')?;
         let numerator = numerator.trim().parse::<u64>().ok()?;
         let denominator = denominator.trim().parse::<u64>().ok()?;
-        (denominator > 0 && numerator <= denominator).then_some(Ratio { numerator, denominator })
+        let fits = numerator <= denominator && denominator <= u64::from(u32::MAX);
+        (denominator > 0 && fits).then_some(Ratio { numerator, denominator })
     }
 
     #[must_use]
@@ -159,7 +164,7 @@ mod tests {
 
     #[test]
     fn durations_read_in_every_unit_and_print_in_the_largest() {
-        let table: [(&str, Option<u64>, &str); 9] = [
+        let table: [(&str, Option<u64>, &str); 10] = [
             ("10s", Some(10_000_000_000), "10s"),
             ("1500ms", Some(1_500_000_000), "1500ms"),
             ("120s", Some(120_000_000_000), "2m"),
@@ -169,6 +174,7 @@ mod tests {
             ("s", None, ""),
             ("1.5s", None, ""),
             ("99999999999999999h", None, ""),
+            ("87601h", None, ""),
         ];
         for (text, expected, printed) in table {
             let parsed = parse_duration(text);
@@ -186,6 +192,7 @@ mod tests {
         assert_eq!(Range::parse("5..1"), None);
         assert_eq!(Ratio::parse("3/2"), None);
         assert_eq!(Ratio::parse("0/0"), None);
+        assert_eq!(Ratio::parse("1/4294967296"), None);
         assert_eq!(Ratio::parse("2/1000"), Some(Ratio::new(2, 1000)));
     }
 }

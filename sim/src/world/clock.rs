@@ -45,7 +45,7 @@ impl Clock {
 
     pub(super) fn read(&self, at: Instant) -> Now {
         let elapsed = self.elapsed(at.as_nanos());
-        let wall_ms = (self.wall_ns + signed(elapsed)).div_euclid(NANOS_PER_MS);
+        let wall_ms = self.wall_ns.saturating_add(signed(elapsed)).div_euclid(NANOS_PER_MS);
         Now { mono: Instant::from_nanos(self.mono + elapsed), wall: Timestamp(EPOCH_MS + wall_ms) }
     }
 
@@ -74,7 +74,7 @@ impl Clock {
     fn rebase(&mut self, now: Instant) {
         let elapsed = self.elapsed(now.as_nanos());
         self.mono += elapsed;
-        self.wall_ns += signed(elapsed);
+        self.wall_ns = self.wall_ns.saturating_add(signed(elapsed));
         self.base = now.as_nanos();
     }
 

@@ -198,7 +198,7 @@ fn topic_verb(names: &Names, cursor: &mut Cursor, verb: &str) -> Result<Action, 
         "grow" => {
             let topic = topic(cursor)?;
             cursor.keyword("to");
-            Action::Grow(topic, u32::try_from(count(cursor)?).unwrap_or(1))
+            Action::Grow(topic, partitions(cursor)?)
         }
         "set" => {
             let topic = topic(cursor)?;
@@ -221,7 +221,15 @@ fn topic(cursor: &mut Cursor) -> Result<Arc<str>, String> {
 }
 
 fn count(cursor: &mut Cursor) -> Result<u64, String> {
-    u64::try_from(number(cursor)?).map_err(|_| "expected a number above zero".to_string())
+    let number = number(cursor)?;
+    let counts = u64::try_from(number).ok().filter(|number| *number <= 1_000_000);
+    counts.ok_or_else(|| format!("expected a number from 0 to 1000000, found {number}"))
+}
+
+fn partitions(cursor: &mut Cursor) -> Result<u32, String> {
+    let count = count(cursor)?;
+    let counts = u32::try_from(count).ok().filter(|count| (1..=10_000).contains(count));
+    counts.ok_or_else(|| format!("expected 1 to 10000 partitions, found {count}"))
 }
 
 fn on_or_off(cursor: &mut Cursor) -> Result<bool, String> {
@@ -315,13 +323,13 @@ fn send(names: &Names, cursor: &mut Cursor) -> Result<Action, String> {
 
 fn create(names: &Names, cursor: &mut Cursor) -> Result<Action, String> {
     let topic = topic(cursor)?;
-    let mut partitions = 1;
+    let mut count = 1;
     let mut replicas = Vec::new();
     while let Some(token) = cursor.peek() {
         match token {
             Token::Word(word) if word == "partitions" => {
                 cursor.word();
-                partitions = u32::try_from(count(cursor)?).unwrap_or(1);
+                count = partitions(cursor)?;
             }
             Token::Word(word) if word == "on" => {
                 cursor.word();
@@ -332,7 +340,7 @@ fn create(names: &Names, cursor: &mut Cursor) -> Result<Action, String> {
             }
         }
     }
-    Ok(Action::Create(topic, partitions, replicas))
+    Ok(Action::Create(topic, count, replicas))
 }
 
 fn clock(cursor: &mut Cursor) -> Result<ClockAct, String> {
