@@ -6,7 +6,7 @@ use std::hash::Hasher as _;
 use bytes::Bytes;
 use rustc_hash::FxHasher;
 use seedlog::ids::{LeaderEpoch, Offset};
-use seedlog::record::BatchHeader;
+use seedlog::record::{self, BatchHeader};
 
 /// Bytes of a batch before its attributes: base offset, length, leader epoch, magic, CRC. All but
 /// the
@@ -159,6 +159,39 @@ impl GhostLog {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.batches.is_empty()
+    }
+}
+
+/// A log as a restart finds it.
+#[derive(Clone, Debug, Default)]
+pub struct Survivor {
+    /// Everything that can be read as batches, rotten or not: a broker that looks at no checksum
+    /// takes it for its log.
+    pub log: GhostLog,
+    /// Below this offset every batch is whole.
+    pub whole: Offset,
+}
+
+impl Survivor {
+    /// Reads what survived, up to the first bytes that are no batch.
+    #[must_use]
+    pub fn read(chunks: &[Bytes]) -> Self {
+        let mut survivor = Survivor::default();
+        let mut is_whole = true;
+        for batch in chunks.iter().flat_map(record::batches) {
+            let Some(batch) = batch.ok().and_then(|(_, bytes)| GhostBatch::read(&bytes)) else {
+                break;
+            };
+            if survivor.log.is_empty() {
+                survivor.log = GhostLog::starting_at(batch.base);
+            }
+            is_whole &= record::verify(&batch.bytes).is_ok();
+            if is_whole {
+                survivor.whole = batch.last.next();
+            }
+            survivor.log.append(batch);
+        }
+        survivor
     }
 }
 

@@ -24,7 +24,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use seedlog::event::Event;
 use seedlog::ids::{BrokerEpoch, LogId, NodeId, Offset, PartitionId, TopicId, TopicName};
-use seedlog::machine::{Effect, LogName, Survived, SurvivedLog};
+use seedlog::machine::{Effect, LogName, Survived};
 use seedlog::message::Response;
 use seedlog::metadata::{BrokerImage, Image, MetadataRecord, PartitionImage};
 use seedlog::op::ConsumedRecord;
@@ -33,7 +33,7 @@ use seedlog::time::Instant;
 
 use client::Ledger;
 pub use client::Promises;
-use ghost::{GhostBatch, GhostLog};
+use ghost::{GhostBatch, Survivor};
 use partition::{Partition, Surroundings};
 pub use payload::RecordId;
 use quorum::Quorum;
@@ -116,12 +116,19 @@ fn is_current(image: &Image, nodes: &BTreeMap<NodeId, Node>, node: NodeId) -> bo
 }
 
 /// Whether a leader comes from outside of ISR and ELR where that is allowed: by the topic's config,
-/// or as the last known leader of a partition that has neither any more (KIP-966).
-fn elected_unclean(allowed: bool, old: &PartitionImage, new: &PartitionImage) -> bool {
+/// or as the last known leader of a partition that has neither any more (KIP-966). `restarted` are
+/// those whose new incarnations registered in the same step: that takes them out of both
+/// (`disk_faults` with the atlas off, seed 7).
+fn elected_unclean(
+    allowed: bool,
+    old: &PartitionImage,
+    new: &PartitionImage,
+    restarted: &BTreeSet<NodeId>,
+) -> bool {
     let elected = new.leader != NodeId::NONE && new.leader != old.leader;
     let candidate = old.isr.contains(&new.leader) || old.elr.contains(&new.leader);
-    let nobody = old.isr.is_empty() && old.elr.is_empty();
-    let last_known = nobody && *old.last_known_elr == [new.leader];
+    let nobody = old.isr.iter().chain(&*old.elr).all(|node| restarted.contains(node));
+    let last_known = nobody && old.last_known_elr.first() == Some(&new.leader);
     elected && !candidate && (allowed || last_known)
 }
 
@@ -192,10 +199,11 @@ impl Checkers {
             survived.logs.iter().map(|log| (log.log, GhostName::from(&*log.name))).collect();
         for log in &survived.logs {
             match GhostName::from(&*log.name) {
-                GhostName::Metadata => self.quorum.survived(node, read_survived(log)),
+                GhostName::Metadata => self.quorum.survived(node, Survivor::read(&log.chunks).log),
                 GhostName::Partition(id) => {
                     with_partition!(self, id, |partition, around, tally| {
-                        partition.survived(node, read_survived(log), around, tally);
+                        let survivor = Survivor::read(&log.chunks);
+                        partition.survived(node, survivor, around, tally);
                     })
                 }
             }
@@ -254,7 +262,7 @@ impl Checkers {
                 Some(GhostName::Metadata) => self.quorum.truncated(node, *to),
                 Some(GhostName::Partition(id)) => {
                     with_partition!(self, id, |partition, around, tally| {
-                        partition.truncated(node, *to);
+                        partition.truncated(node, *to, around, tally);
                         partition.check_candidates(around, tally);
                     })
                 }
@@ -397,6 +405,7 @@ impl Checkers {
     fn metadata_committed(&mut self, fresh: &[GhostBatch]) {
         for batch in fresh {
             let mut touched: BTreeMap<PartitionId, Option<PartitionImage>> = BTreeMap::new();
+            let mut restarted = BTreeSet::new();
             for record in record::records(&batch.bytes).unwrap_or_default() {
                 let Some(value) = record.value else { continue };
                 let Ok(change) = MetadataRecord::decode(&value) else { continue };
@@ -409,10 +418,13 @@ impl Checkers {
                     continue;
                 }
                 self.before_change(&change, &mut touched);
+                if let MetadataRecord::RegisterBroker { node, .. } = &change {
+                    restarted.insert(*node);
+                }
                 let _changed = self.image.apply(&change, record.offset);
             }
             for (id, old) in touched {
-                self.registration_changed(id, old.as_ref());
+                self.registration_changed(id, old.as_ref(), &restarted);
             }
         }
     }
@@ -455,11 +467,16 @@ impl Checkers {
         }
     }
 
-    fn registration_changed(&mut self, id: PartitionId, old: Option<&PartitionImage>) {
+    fn registration_changed(
+        &mut self,
+        id: PartitionId,
+        old: Option<&PartitionImage>,
+        restarted: &BTreeSet<NodeId>,
+    ) {
         let elr_enabled = self.settings.elr_enabled;
         let allowed = self.image.topic_config(id.topic).is_some_and(|c| c.unclean_leader_election);
         let both = self.image.partition(id).zip(old);
-        let unclean = both.filter(|(new, old)| elected_unclean(allowed, old, new));
+        let unclean = both.filter(|(new, old)| elected_unclean(allowed, old, new, restarted));
         let unclean = unclean.map(|(new, _)| new.leader);
         let brokers = &self.image.brokers;
         let fenced_now: Vec<NodeId> =
@@ -530,20 +547,4 @@ impl Checkers {
         let Checkers { ledger, partitions, tally, .. } = self;
         ledger.ended(|id| partitions.get(&id).is_none_or(|p| p.excused), tally);
     }
-}
-
-/// What is readable of a surviving log: whole batches up to the first that is not.
-fn read_survived(log: &SurvivedLog) -> GhostLog {
-    let mut ghost = GhostLog::default();
-    for chunk in &log.chunks {
-        for batch in record::batches(chunk) {
-            let Ok((header, bytes)) = batch else { return ghost };
-            if ghost.is_empty() {
-                ghost = GhostLog::starting_at(header.base_offset);
-            }
-            let Some(batch) = GhostBatch::read(&bytes) else { return ghost };
-            ghost.append(batch);
-        }
-    }
-    ghost
 }

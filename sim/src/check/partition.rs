@@ -1,13 +1,13 @@
 //! Ghost state of one partition, and the invariants of replication: R1-R9.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use seedlog::event::IsrView;
 use seedlog::ids::{LeaderEpoch, NodeId, Offset, PartitionId};
 use seedlog::metadata::PartitionImage;
 
-use super::ghost::{GhostBatch, GhostLog, Replica};
+use super::ghost::{GhostBatch, GhostLog, Replica, Survivor};
 use super::producer::Sessions;
 use super::tally::{Check, Tally};
 
@@ -28,11 +28,21 @@ pub struct Partition {
     /// The last high watermark of each broker as a leader.
     leader_marks: BTreeMap<NodeId, (LeaderEpoch, Offset)>,
     pub sessions: Sessions,
-    /// Crashes that lost records here since the ISR was last complete.
-    lossy_crashes: usize,
+    /// What brokers have lost and not got back: they were not admitted to the ISR since.
+    losses: BTreeMap<NodeId, Loss>,
     /// More was lost than the protocol promises to survive, or an unclean election chose a log that
     /// lacks something: what was committed is no longer expected to be there.
     pub excused: bool,
+}
+
+/// What a crash or a wipe took from one broker.
+#[derive(Clone, Debug, Default)]
+struct Loss {
+    /// Committed batches were among it.
+    committed: bool,
+    /// Batches that were not committed yet, but may come to be: their leader may have counted this
+    /// copy.
+    in_doubt: BTreeSet<(Offset, LeaderEpoch)>,
 }
 
 /// What the oracle knows about the cluster while it looks at one partition.
@@ -64,8 +74,17 @@ impl Partition {
         self.replicas.entry(node).or_default().log.append(batch);
     }
 
-    pub fn truncated(&mut self, node: NodeId, to: Offset) {
+    pub fn truncated(
+        &mut self,
+        node: NodeId,
+        to: Offset,
+        around: &Surroundings<'_>,
+        tally: &mut Tally,
+    ) {
         self.replicas.entry(node).or_default().truncate(to);
+        if to < self.true_high_watermark() {
+            self.check_held_somewhere(around, tally);
+        }
     }
 
     pub fn trimmed(&mut self, node: NodeId, to: Offset) {
@@ -91,17 +110,17 @@ impl Partition {
     pub fn survived(
         &mut self,
         node: NodeId,
-        log: GhostLog,
+        survivor: Survivor,
         around: &Surroundings<'_>,
         tally: &mut Tally,
     ) {
-        let before = self.replicas.get(&node).map_or(Offset::ZERO, |replica| replica.log.end());
-        let lost = log.end() < before.min(self.true_high_watermark());
-        self.replicas.insert(node, Replica { log, verified: Offset::ZERO });
+        let Survivor { log, whole } = survivor;
+        let old = self.replicas.insert(node, Replica { log, verified: Offset::ZERO });
         self.leader_marks.remove(&node);
         self.views.remove(&node);
-        if lost {
-            self.lossy_crashes += 1;
+        if let Some(old) = old
+            && self.lost(node, old.log.from(whole), around)
+        {
             self.check_held_somewhere(around, tally);
         }
     }
@@ -114,23 +133,54 @@ impl Partition {
         around: &Surroundings<'_>,
         tally: &mut Tally,
     ) {
-        let held = self.replicas.remove(&node).is_some_and(|replica| !replica.log.is_empty());
-        if lossy && held {
-            self.lossy_crashes += 1;
-            self.check_held_somewhere(around, tally);
+        let Some(old) = self.replicas.remove(&node) else { return };
+        if lossy {
+            self.lost(node, old.log.from(old.log.start()), around);
         }
+        self.check_held_somewhere(around, tally);
+    }
+
+    /// A disk has not kept these batches. They may have gone by a power loss, by a write that
+    /// failed, by rot that the scan of the log met: what counts is that a copy is missing. Says
+    /// whether it may matter.
+    fn lost<'a>(
+        &mut self,
+        node: NodeId,
+        batches: impl Iterator<Item = &'a GhostBatch>,
+        around: &Surroundings<'_>,
+    ) -> bool {
+        let mut loss = Loss::default();
+        for batch in batches {
+            if batch.base >= self.true_high_watermark() {
+                loss.in_doubt.insert((batch.base, batch.epoch));
+            } else {
+                let committed = self.committed.at(batch.base);
+                loss.committed |= committed.is_some_and(|committed| committed.same(batch));
+            }
+        }
+        let matters = loss.committed || !loss.in_doubt.is_empty();
+        if matters {
+            let known = self.losses.entry(node).or_default();
+            known.committed |= loss.committed;
+            known.in_doubt.append(&mut loss.in_doubt);
+            self.weigh_losses(around);
+        }
+        matters
+    }
+
+    /// What is committed is on min.insync.replicas disks: it survives the loss of all but one.
+    fn weigh_losses(&mut self, around: &Surroundings<'_>) {
+        let lossy = self.losses.values().filter(|loss| loss.committed).count();
+        self.excused |= lossy >= around.min_insync_replicas.max(1);
     }
 
     /// R11: no committed record is lost by all replicas, up to the losses that the protocol
     /// survives.
     fn check_held_somewhere(&mut self, around: &Surroundings<'_>, tally: &mut Tally) {
-        if self.lossy_crashes + 1 > around.min_insync_replicas.max(1) {
-            self.excused = true;
-        }
-        if self.excused || around.image.is_none() {
+        let wanted = self.true_high_watermark();
+        if self.excused || around.image.is_none() || wanted == Offset::ZERO {
             return;
         }
-        let wanted = self.true_high_watermark();
         let committed = &self.committed;
         let held = self
             .replicas
@@ -254,10 +304,14 @@ impl Partition {
             replica.log.from(from).take_while(|batch| batch.base < mark).cloned().collect();
         for batch in &fresh {
             self.committed.append(batch.clone());
+            for loss in self.losses.values_mut() {
+                loss.committed |= loss.in_doubt.remove(&(batch.base, batch.epoch));
+            }
         }
         if replica.verified >= from {
             replica.verified = self.committed.end();
         }
+        self.weigh_losses(around);
         self.check_candidates(around, tally);
         fresh
     }
@@ -332,9 +386,13 @@ impl Partition {
                 format!("{}: epochs fell from {old:?} to {image:?}", self.id)
             });
         }
-        if image.isr.len() == image.replicas.len() {
-            self.lossy_crashes = 0;
-        }
+        let joined = |node: &NodeId| {
+            image.isr.contains(node) && old.is_some_and(|old| !old.isr.contains(node))
+        };
+        self.losses.retain(|node, _| {
+            let is_back = joined(node) && (around.current)(*node);
+            image.replicas.contains(node) && !is_back
+        });
         self.check_candidates(around, tally);
         self.check_superset(around, tally);
     }

@@ -24,6 +24,8 @@ use seedlog::time::Timestamp;
 
 use super::*;
 
+mod losses;
+
 const TOPIC: Uuid = Uuid([0, 0, 0, 1]);
 const P0: PartitionId = PartitionId { topic: TOPIC, partition: 0 };
 const META: LogId = LogId(0);
@@ -413,30 +415,6 @@ fn r11_an_acknowledged_record_that_is_not_committed() {
 }
 
 #[test]
-fn r11_a_wiped_disk_that_held_the_last_copy() {
-    let mut t = Script::new();
-    t.append(&[B1], 0, &batch(0, 0, &records(1, 1)));
-    t.checkers.stopped(B2);
-    t.checkers.stopped(B3);
-    t.mark(B1, 0, 1, true);
-    t.checkers.stopped(B1);
-    t.checkers.wiped(B1);
-    assert_eq!(t.codes(), ["R11"]);
-}
-
-#[test]
-fn more_lossy_crashes_than_the_protocol_survives_are_excused() {
-    let mut t = Script::new();
-    t.append(&[B1, B2, B3], 0, &batch(0, 0, &records(1, 1)));
-    t.mark(B1, 0, 1, true);
-    for node in [B1, B2, B3] {
-        t.checkers.stopped(node);
-        t.checkers.wiped(node);
-    }
-    t.expect_nothing();
-}
-
-#[test]
 fn k1_two_leaders_of_a_quorum_epoch() {
     let mut t = Script::new();
     let leads = |epoch| Event::RoleChanged { epoch, role: RaftRole::Leader, leader: C1 };
@@ -748,36 +726,4 @@ fn duplicates_without_idempotence_are_no_anomaly() {
         t.poll(base, records(1, 1)[0]);
     }
     t.expect_nothing();
-}
-
-#[test]
-fn losses_after_an_unclean_election_that_was_asked_for_are_excused() {
-    let mut t = Script::new();
-    t.append(&[B1, B2], 0, &batch(0, 0, &records(1, 1)));
-    t.change(isr(&[B1, B2]));
-    t.mark(B1, 0, 1, true);
-    t.commit_metadata(&[MetadataRecord::Config {
-        resource: seedlog::message::admin::ConfigResource::Topic("orders".into()),
-        name: "unclean.leader.election.enable".into(),
-        value: Some("true".into()),
-    }]);
-    t.change(PartitionChange { leader: Some(B3), ..isr(&[B3]) });
-    t.leads(B3, 1);
-    t.expect_nothing();
-}
-
-#[test]
-fn an_unclean_election_of_a_complete_log_excuses_no_loss() {
-    let mut t = Script::new();
-    t.append(&[B1, B2], 0, &batch(0, 0, &records(1, 1)));
-    t.change(isr(&[B1, B2]));
-    t.mark(B1, 0, 1, true);
-    let nobody =
-        PartitionChange { leader: Some(NodeId::NONE), last_known_elr: Some(vec![B2]), ..isr(&[]) };
-    t.change(nobody);
-    t.change(PartitionChange { leader: Some(B2), ..isr(&[B2]) });
-    t.leads(B2, 1);
-    t.expect_nothing();
-    t.change(isr(&[B2, B3]));
-    t.expect("R4");
 }
