@@ -116,10 +116,14 @@ fn at_least(low: i64, name: &str, value: &str) -> Result<(), String> {
 }
 
 /// Makes a struct of settings that can be listed, set and printed by name. A number behind the name
-/// is the least that the setting takes: Kafka's, or 1 where less would keep a process busy for ever.
+/// is the least that the setting takes: Kafka's, or 1 where less would keep a process busy for
+/// ever.
 macro_rules! settings {
     ($(#[$meta:meta])* $name:ident {
-        $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr, $key:literal $(, $low:literal)?;)*
+        $(
+            $(#[$doc:meta])*
+            $field:ident: $type:ty = $default:expr, $key:literal $(, $low:literal)?;
+        )*
     }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -192,18 +196,22 @@ settings! {
         default_replication_factor: i16 = 1, "default.replication.factor", 1;
         num_partitions: i32 = 1, "num.partitions", 1;
         auto_create_topics: bool = false, "auto.create.topics.enable";
-        broker_heartbeat_interval: Duration = Duration::from_millis(2_000), "broker.heartbeat.interval.ms", 1;
+        broker_heartbeat_interval: Duration = Duration::from_millis(2_000),
+            "broker.heartbeat.interval.ms", 1;
         controlled_shutdown: bool = true, "controlled.shutdown.enable";
-        log_retention_check_interval: Duration = Duration::from_secs(300), "log.retention.check.interval.ms", 1;
+        log_retention_check_interval: Duration = Duration::from_secs(300),
+            "log.retention.check.interval.ms", 1;
         /// How often HW and log start checkpoints are written.
-        high_watermark_checkpoint_interval: Duration = Duration::from_secs(5), "replica.high.watermark.checkpoint.interval.ms", 1;
+        high_watermark_checkpoint_interval: Duration = Duration::from_secs(5),
+            "replica.high.watermark.checkpoint.interval.ms", 1;
         replica_lag_time_max: Duration = Duration::from_secs(30), "replica.lag.time.max.ms", 1;
         replica_fetch_wait_max: Duration = Duration::from_millis(500), "replica.fetch.wait.max.ms";
         replica_fetch_backoff: Duration = Duration::from_millis(1_000), "replica.fetch.backoff.ms";
         replica_fetch_max_bytes: u32 = 1 << 20, "replica.fetch.max.bytes";
         replica_fetch_response_max_bytes: u32 = 10 << 20, "replica.fetch.response.max.bytes";
         request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms", 1;
-        producer_id_expiration: Duration = Duration::from_secs(86_400), "producer.id.expiration.ms", 1;
+        producer_id_expiration: Duration = Duration::from_secs(86_400),
+            "producer.id.expiration.ms", 1;
         /// Not Kafka's: where sequence numbers wrap, to reach the wrap in a short run.
         sequence_max: i32 = i32::MAX, "producer.sequence.max", 1;
     }
@@ -212,10 +220,12 @@ settings! {
 settings! {
     /// Settings of a controller.
     ControllerConfig {
-        broker_session_timeout: Duration = Duration::from_millis(9_000), "broker.session.timeout.ms", 1;
+        broker_session_timeout: Duration = Duration::from_millis(9_000),
+            "broker.session.timeout.ms", 1;
         /// Whether partitions keep eligible leader replicas (KIP-966).
         eligible_leader_replicas: bool = true, "eligible.leader.replicas.enable";
-        leader_imbalance_check_interval: Duration = Duration::from_secs(300), "leader.imbalance.check.interval.ms", 1;
+        leader_imbalance_check_interval: Duration = Duration::from_secs(300),
+            "leader.imbalance.check.interval.ms", 1;
         auto_leader_rebalance: bool = true, "auto.leader.rebalance.enable";
         default_replication_factor: i16 = 1, "default.replication.factor", 1;
         num_partitions: i32 = 1, "num.partitions", 1;
@@ -229,13 +239,18 @@ settings! {
 settings! {
     /// Settings of the metadata quorum, for voters and observers.
     QuorumConfig {
-        election_timeout: Duration = Duration::from_millis(1_000), "controller.quorum.election.timeout.ms", 1;
-        fetch_timeout: Duration = Duration::from_millis(2_000), "controller.quorum.fetch.timeout.ms", 1;
-        election_backoff_max: Duration = Duration::from_millis(1_000), "controller.quorum.election.backoff.max.ms";
+        election_timeout: Duration = Duration::from_millis(1_000),
+            "controller.quorum.election.timeout.ms", 1;
+        fetch_timeout: Duration = Duration::from_millis(2_000),
+            "controller.quorum.fetch.timeout.ms", 1;
+        election_backoff_max: Duration = Duration::from_millis(1_000),
+            "controller.quorum.election.backoff.max.ms";
         append_linger: Duration = Duration::from_millis(25), "controller.quorum.append.linger.ms";
-        request_timeout: Duration = Duration::from_millis(2_000), "controller.quorum.request.timeout.ms", 1;
+        request_timeout: Duration = Duration::from_millis(2_000),
+            "controller.quorum.request.timeout.ms", 1;
         retry_backoff: Duration = Duration::from_millis(20), "controller.quorum.retry.backoff.ms";
-        fetch_max_wait: Duration = Duration::from_millis(500), "controller.quorum.fetch.max.wait.ms";
+        fetch_max_wait: Duration = Duration::from_millis(500),
+            "controller.quorum.fetch.max.wait.ms";
         fetch_max_bytes: u32 = 1 << 20, "controller.quorum.fetch.snapshot.max.bytes";
         /// Bytes of committed metadata after which a node takes its next snapshot (KIP-630).
         /// Kafka's default is 20 MiB, which no short run reaches.

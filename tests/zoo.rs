@@ -20,8 +20,8 @@ fn run(defect: Defect, overrides: &[String]) -> Report {
     execute(&scenario, scenario.seed)
 }
 
-/// Groups, transactions and applications: the rules are being written, their directed scenarios come
-/// with the workloads that they need. A file that is there counts.
+/// Groups, transactions and applications: the rules are being written, their directed scenarios
+/// come with the workloads that they need. A file that is there counts.
 fn is_pending(defect: Defect) -> bool {
     let begins = Defect::ALL.iter().position(|other| *other == Defect::SeqReuseAfterAbort);
     let ends = Defect::ALL.iter().position(|other| *other == Defect::RetryFreshId);

@@ -1,4 +1,5 @@
-//! A group's offsets: OffsetCommit (8), OffsetFetch (9), OffsetDelete (47) and TxnOffsetCommit (28).
+//! A group's offsets: OffsetCommit (8), OffsetFetch (9), OffsetDelete (47) and TxnOffsetCommit
+//! (28).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! Transactions: AddPartitionsToTxn (24), AddOffsetsToTxn (25), EndTxn (26), WriteTxnMarkers (27),
-//! and what an admin asks: DescribeProducers (61), DescribeTransactions (65), ListTransactions (66).
-//! InitProducerId is in [`super::produce`], TxnOffsetCommit in [`super::commit`].
+//! and what an admin asks: DescribeProducers (61), DescribeTransactions (65), ListTransactions
+//! (66). InitProducerId is in [`super::produce`], TxnOffsetCommit in [`super::commit`].
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,8 +12,8 @@ use crate::time::{Duration, Timestamp};
 /// The transaction protocol that a client speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TransactionVersion {
-    /// The producer enrols partitions and groups itself; one epoch for many transactions. KAFKA-17754
-    /// is part of it.
+    /// The producer enrols partitions and groups itself; one epoch for many transactions.
+    /// KAFKA-17754 is part of it.
     V1,
     /// KIP-890 part 2: brokers enrol partitions and groups, each transaction ends with a new epoch.
     #[default]
@@ -35,12 +35,15 @@ pub struct AddedTransaction {
     pub partitions: Vec<(TopicName, i32)>,
 }
 
+/// A partition, and what became of it.
+pub type PartitionOutcome = (TopicName, i32, ErrorCode);
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AddPartitionsToTxnResponse {
     /// Of the whole request; that of a partition counts otherwise.
     pub error: ErrorCode,
     /// Transactional id with the partitions of the request and what became of each.
-    pub transactions: Vec<(Arc<str>, Vec<(TopicName, i32, ErrorCode)>)>,
+    pub transactions: Vec<(Arc<str>, Vec<PartitionOutcome>)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -25,7 +25,11 @@ pub struct Measure {
 
 impl Measure {
     /// Runs a workload that answers how many events it delivered.
-    #[expect(clippy::disallowed_types, reason = "it measures real time")]
+    #[expect(
+        clippy::disallowed_types,
+        clippy::disallowed_methods,
+        reason = "it measures real time"
+    )]
     #[expect(clippy::float_arithmetic, reason = "rates are for people")]
     pub(super) fn of(workload: &str, run: impl FnOnce() -> u64) -> Self {
         forget_peak();

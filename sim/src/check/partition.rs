@@ -230,7 +230,9 @@ impl Partition {
             }),
             Err(mismatch) => tally.expect(check, false, || {
                 let (committed, held) = (mismatch.committed, mismatch.held);
-                format!("{id}: broker {node} {role} and holds {held} where {committed} was committed")
+                format!(
+                    "{id}: broker {node} {role} and holds {held} where {committed} was committed"
+                )
             }),
         }
     }
@@ -267,7 +269,10 @@ impl Partition {
         }
         if let Some((old_epoch, old)) = self.leader_marks.insert(node, (epoch, mark)) {
             tally.expect(Check::ConsistentRead, old_epoch != epoch || old <= mark, || {
-                format!("{id}: leader {node}'s high watermark fell from {old} to {mark} in epoch {epoch}")
+                format!(
+                    "{id}: leader {node}'s high watermark fell from {old} to {mark} in epoch \
+                     {epoch}"
+                )
             });
         }
         self.commit(node, mark, around, tally)

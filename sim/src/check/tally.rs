@@ -45,39 +45,61 @@ macro_rules! checks {
 }
 
 checks! {
-    LogMatching = "R1" "LogMatching" "below both high watermarks, two replicas hold the same batches",
-    EpochOffsetUnique = "R2" "EpochOffsetUnique" "an (epoch, offset) is created at most once, with one content",
-    LeaderCompleteness = "R3" "LeaderCompleteness" "a leader in the current epoch holds everything that was ever committed",
-    CandidateCompleteness = "R4" "LeaderCandidateCompleteness" "every running member of ISR and ELR holds everything that was ever committed",
-    QuorumSuperset = "R5" "ReplicationQuorumSuperset" "the ISR that a leader waits for contains all whom the controller may elect",
-    ConsistentRead = "R6" "ConsistentRead" "what was committed at an offset never changes, and no leader's high watermark falls",
-    MetadataSane = "R7" "MetadataSane" "a partition's registration makes sense: ISR within replicas, leader in ISR, ELR apart from ISR",
+    LogMatching = "R1" "LogMatching"
+        "below both high watermarks, two replicas hold the same batches",
+    EpochOffsetUnique = "R2" "EpochOffsetUnique"
+        "an (epoch, offset) is created at most once, with one content",
+    LeaderCompleteness = "R3" "LeaderCompleteness"
+        "a leader in the current epoch holds everything that was ever committed",
+    CandidateCompleteness = "R4" "LeaderCandidateCompleteness"
+        "every running member of ISR and ELR holds everything that was ever committed",
+    QuorumSuperset = "R5" "ReplicationQuorumSuperset"
+        "the ISR that a leader waits for contains all whom the controller may elect",
+    ConsistentRead = "R6" "ConsistentRead"
+        "what was committed at an offset never changes, and no leader's high watermark falls",
+    MetadataSane = "R7" "MetadataSane"
+        "a partition's registration makes sense: ISR within replicas, leader in ISR, ELR apart from ISR",
     Bounds = "R8" "Bounds" "log start <= high watermark <= log end",
-    OneLeaderPerEpoch = "R9" "OneLeaderPerEpoch" "at most one broker leads a partition in a leader epoch",
-    EpochsMonotone = "R10" "EpochsMonotone" "no epoch ever falls in durable state, and an incarnation of a broker has one",
-    AckedDurable = "R11" "AckedDurable" "a record acknowledged with acks=all is committed, and some replica still holds it",
+    OneLeaderPerEpoch = "R9" "OneLeaderPerEpoch"
+        "at most one broker leads a partition in a leader epoch",
+    EpochsMonotone = "R10" "EpochsMonotone"
+        "no epoch ever falls in durable state, and an incarnation of a broker has one",
+    AckedDurable = "R11" "AckedDurable"
+        "a record acknowledged with acks=all is committed, and some replica still holds it",
     ElectionSafety = "K1" "ElectionSafety" "at most one controller leads a quorum epoch",
-    QuorumLeaderCompleteness = "K2" "QuorumLeaderCompleteness" "a new quorum leader holds every committed metadata record",
-    QuorumLogMatching = "K3" "QuorumLogMatching" "equal (epoch, offset) in two metadata logs means equal content, and so do committed offsets",
-    MonotonicHighWatermark = "K4" "MonotonicHighWatermark" "the high watermark that quorum leaders report never falls",
-    MajorityReachedHighWatermark = "K5" "MajorityReachedHighWatermark" "a majority of voters has flushed everything below the leader's high watermark",
+    QuorumLeaderCompleteness = "K2" "QuorumLeaderCompleteness"
+        "a new quorum leader holds every committed metadata record",
+    QuorumLogMatching = "K3" "QuorumLogMatching"
+        "equal (epoch, offset) in two metadata logs means equal content, and so do committed offsets",
+    MonotonicHighWatermark = "K4" "MonotonicHighWatermark"
+        "the high watermark that quorum leaders report never falls",
+    MajorityReachedHighWatermark = "K5" "MajorityReachedHighWatermark"
+        "a majority of voters has flushed everything below the leader's high watermark",
     VoteOnce = "K6" "VoteOnce" "a voter gives its durable vote once per epoch",
-    StateMachineAgreement = "K7" "StateMachineAgreement" "all who applied the metadata log up to an offset have the same state",
-    SnapshotDiscipline = "K8" "SnapshotAtLogStart" "a snapshot covers only committed records, and a leader never loads one",
-    NoUncommittedReply = "K9" "NoUncommittedReply" "the controller answers only with what is committed",
-    SequenceContiguity = "P1" "SequenceContiguity" "a producer session's committed batches have contiguous sequences from 0",
+    StateMachineAgreement = "K7" "StateMachineAgreement"
+        "all who applied the metadata log up to an offset have the same state",
+    SnapshotDiscipline = "K8" "SnapshotAtLogStart"
+        "a snapshot covers only committed records, and a leader never loads one",
+    NoUncommittedReply = "K9" "NoUncommittedReply"
+        "the controller answers only with what is committed",
+    SequenceContiguity = "P1" "SequenceContiguity"
+        "a producer session's committed batches have contiguous sequences from 0",
     NoDuplicate = "P2" "NoDuplicate" "an idempotent session commits no record twice",
-    ProducerOrder = "P3" "ProducerOrder" "the log holds one session's records in the order in which they were sent",
+    ProducerOrder = "P3" "ProducerOrder"
+        "the log holds one session's records in the order in which they were sent",
     AckTruth = "P4" "AckTruth" "an acknowledged offset holds exactly the acknowledged record",
-    ProducerEpochMonotone = "P5" "ProducerEpochMonotone" "a producer's epochs never fall along a partition",
-    RetryRecognised = "P6" "RetryRecognised" "a batch that is among its producer's last five in a leader's log is not refused as out of order",
+    ProducerEpochMonotone = "P5" "ProducerEpochMonotone"
+        "a producer's epochs never fall along a partition",
+    RetryRecognised = "P6" "RetryRecognised"
+        "a batch that is among its producer's last five in a leader's log is not refused as out of order",
     InconsistentOffsets = "J1" "inconsistent-offsets" "all who read an offset read the same record",
     Duplicate = "J2" "duplicate" "a record is at one offset only",
     AbortedRead = "J3" "G1a" "a record whose send failed for sure is never read",
     LostWrite = "J4" "lost-write" "no acknowledged record is missing between records that are read",
     PollSkip = "J5" "poll-skip" "a consumer's polls leave out no record",
     NonmonotonicPoll = "J6" "nonmonotonic-poll" "a consumer's polls never go back",
-    NonmonotonicSend = "J7" "nonmonotonic-send" "a producer's acknowledged sends have growing offsets",
+    NonmonotonicSend = "J7" "nonmonotonic-send"
+        "a producer's acknowledged sends have growing offsets",
     Unseen = "J8" "unseen" "at the end every acknowledged record was read",
 }
 

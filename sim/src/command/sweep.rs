@@ -46,6 +46,7 @@ pub fn command(args: &SweepArgs) -> Result<u8, String> {
     Ok(worst.unwrap_or(Verdict::Held).exit_code())
 }
 
+#[expect(clippy::disallowed_methods, reason = "how many threads run says nothing about a run")]
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

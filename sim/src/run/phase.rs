@@ -342,5 +342,5 @@ impl Run {
     }
 }
 
-const PROGRESS: &str = "once a large enough core is healthy, partitions have leaders and whole ISRs, sends are \
-     acknowledged, and consumers read everything";
+const PROGRESS: &str = "once a large enough core is healthy, partitions have leaders and whole \
+                        ISRs, sends are acknowledged, and consumers read everything";

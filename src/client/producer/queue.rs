@@ -5,8 +5,8 @@
 //!   appended under its old number is given up as unknown. So no record of a session is ever
 //!   appended twice.
 //! - A session's first batch of a partition goes alone until it is acknowledged. A leader that
-//!   knows nothing of a producer takes any first number (KIP-360), so if the first batch is still on
-//!   its way to a deposed leader, the new one would take the second before it.
+//!   knows nothing of a producer takes any first number (KIP-360), so if the first batch is still
+//!   on its way to a deposed leader, the new one would take the second before it.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
