@@ -5,6 +5,7 @@
 //! begins to lead ([`Coordinator::replay`]), serves from then on, and forgets everything when it
 //! leads no longer: whoever leads next replays what was committed.
 
+pub mod group;
 pub mod schema;
 pub mod shard;
 
