@@ -19,6 +19,7 @@ claims! {
     a_partitioned_network_loses_nothing = "network_partition" over 0..4,
     an_asymmetric_partition_loses_nothing = "asymmetric_partition" over 0..4,
     chaos_on_the_wire_loses_nothing = "message_chaos" over 0..4,
+    broken_connections_lose_nothing = "broken_connections" over 0..4,
     slow_disks_lose_nothing = "slow_disk" over 0..4,
     failing_disks_lose_nothing = "disk_faults" over 0..4,
     skewed_clocks_lose_nothing = "clock_skew" over 0..4,

@@ -226,6 +226,10 @@ impl Run {
         let said = &self.scenario.network;
         let mut rng = self.world.seed().stream("network", 0, 0);
         let mut dice = self.world.dice(Subject::Network, &mut rng);
+        // Half of a swarm's networks are TCP's: whole connections break there, single messages
+        // neither vanish nor double nor overtake.
+        let is_tcp = self.scenario.swarm && dice.under(2) == 0;
+        let single = |range: RatioRange| if is_tcp { RatioRange::NEVER } else { range };
         let mut draw = |range: RatioRange| {
             if range.low == range.high {
                 return world_ratio(range.low);
@@ -242,11 +246,12 @@ impl Run {
         };
         NetworkFaults {
             latency: world_span(said.delay),
-            loss: draw(said.loss),
-            duplicate: draw(said.duplicate),
+            loss: draw(single(said.loss)),
+            duplicate: draw(single(said.duplicate)),
             corrupt: draw(said.corrupt),
             reset: draw(said.reset),
-            reorder: draw(said.reorder),
+            breaks: draw(said.breaks),
+            reorder: draw(single(said.reorder)),
             old_connection: draw(said.ghost),
             ..NetworkFaults::default()
         }

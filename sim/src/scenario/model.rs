@@ -101,6 +101,8 @@ pub struct Network {
     pub reorder: RatioRange,
     pub corrupt: RatioRange,
     pub reset: RatioRange,
+    /// A message that is lost with all that follow on its connection, until that is given up.
+    pub breaks: RatioRange,
     /// A message that arrives once more from an old connection.
     pub ghost: RatioRange,
 }

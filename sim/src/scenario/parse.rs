@@ -422,8 +422,8 @@ fn network(root: &mut Table<'_>) -> Result<Network, Error> {
     let delay = Span::new(Duration::from_micros(200), MS(2));
     let Some(mut table) = root.table("network")? else {
         let (loss, duplicate, reorder) = (never, never, never);
-        let (corrupt, reset, ghost) = (never, never, never);
-        return Ok(Network { delay, loss, duplicate, reorder, corrupt, reset, ghost });
+        let (corrupt, reset, breaks, ghost) = (never, never, never, never);
+        return Ok(Network { delay, loss, duplicate, reorder, corrupt, reset, breaks, ghost });
     };
     let network = Network {
         delay: table.span("delay")?.unwrap_or(delay),
@@ -432,6 +432,7 @@ fn network(root: &mut Table<'_>) -> Result<Network, Error> {
         reorder: ratio_range(&mut table, "reorder")?,
         corrupt: ratio_range(&mut table, "corrupt")?,
         reset: ratio_range(&mut table, "reset")?,
+        breaks: ratio_range(&mut table, "break")?,
         ghost: ratio_range(&mut table, "ghost")?,
     };
     table.end()?;

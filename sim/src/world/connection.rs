@@ -100,7 +100,7 @@ pub(super) struct Direction {
     /// The hold that keeps something of this direction, and whether what follows waits behind it.
     pub(super) hold: Option<HoldId>,
     pub(super) in_order: bool,
-    /// Something was lost in a blocked link: TCP would never deliver what follows.
+    /// Something was lost, in a blocked link or by a break: TCP would never deliver what follows.
     pub(super) gap: bool,
     /// `Fin` was sent.
     pub(super) finished: bool,

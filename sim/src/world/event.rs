@@ -38,6 +38,10 @@ pub(super) enum Event {
     Refused {
         connection: ConnectionRef,
     },
+    /// A connection that went dead is given up.
+    Broken {
+        connection: ConnectionRef,
+    },
     Call {
         process: ProcessId,
         call: CallId,

@@ -22,6 +22,10 @@ pub struct NetworkFaults {
     pub duplicate: Ratio,
     pub corrupt: Ratio,
     pub reset: Ratio,
+    /// What a lost message means to TCP: it is sent again and again and takes all that follow with
+    /// it, until `broken_for` later the connection is given up at both ends.
+    pub breaks: Ratio,
+    pub broken_for: Span,
     /// A message that is reordered takes `delay_by` longer and lets later ones overtake it.
     pub reorder: Ratio,
     /// A message that is delayed takes `delay_by` longer, and what follows waits for it.
@@ -40,6 +44,8 @@ impl Default for NetworkFaults {
             duplicate: Ratio::NEVER,
             corrupt: Ratio::NEVER,
             reset: Ratio::NEVER,
+            breaks: Ratio::NEVER,
+            broken_for: Span::new(Duration::from_millis(100), Duration::from_secs(10)),
             reorder: Ratio::NEVER,
             delay: Ratio::NEVER,
             delay_by: Span::new(Duration::from_millis(1), Duration::from_millis(200)),
@@ -51,9 +57,9 @@ impl Default for NetworkFaults {
 impl NetworkFaults {
     /// Whether nothing but the usual delay can happen to a message.
     fn is_quiet(&self) -> bool {
-        [self.loss, self.duplicate, self.corrupt, self.reset, self.reorder, self.delay]
-            .iter()
-            .all(|ratio| ratio.numerator == 0)
+        let single = [self.loss, self.duplicate, self.corrupt, self.reorder, self.delay];
+        let whole = [self.reset, self.breaks];
+        single.iter().chain(&whole).all(|ratio| ratio.numerator == 0)
     }
 }
 
@@ -195,6 +201,9 @@ impl Links {
                 resets: faults.reset.draw(rng),
                 ..Trouble::default()
             };
+            if faults.breaks.draw(rng) {
+                trouble.breaks = Some(faults.broken_for.draw_nanos(rng));
+            }
             let is_corrupt = faults.corrupt.draw(rng);
             trouble.is_delayed = faults.delay.draw(rng);
             trouble.is_loose = faults.reorder.draw(rng);

@@ -131,6 +131,9 @@ impl<N: Node> World<N> {
             self.faults.count(Fault::Block);
             return;
         }
+        if direction.gap {
+            return;
+        }
         if link.is_clogged {
             self.links.enqueue(direction.link, Queued { connection: name, sender, message });
             return;
@@ -145,7 +148,7 @@ impl<N: Node> World<N> {
             let latency = fate.latency;
             if fate.trouble.is_some() {
                 trouble = self.settle(name, sender, fate, &message);
-                if !self.trouble(name, &trouble, &mut message) {
+                if !self.trouble(name, sender, &trouble, &mut message) {
                     return;
                 }
             }
@@ -190,7 +193,13 @@ impl<N: Node> World<N> {
     }
 
     /// Does that to it; false if it goes no further.
-    fn trouble(&mut self, name: ConnectionRef, trouble: &Trouble, message: &mut Message) -> bool {
+    fn trouble(
+        &mut self,
+        name: ConnectionRef,
+        sender: Side,
+        trouble: &Trouble,
+        message: &mut Message,
+    ) -> bool {
         if trouble.is_lost {
             self.faults.count(Fault::Loss);
             return false;
@@ -198,6 +207,14 @@ impl<N: Node> World<N> {
         if trouble.resets {
             self.faults.count(Fault::Reset);
             self.reset_connection(name);
+            return false;
+        }
+        if let Some(after) = trouble.breaks {
+            self.faults.count(Fault::Break);
+            let connection = self.connections.get_mut(name).expect("it was not reset");
+            connection.direction_mut(sender).gap = true;
+            let at = Instant::from_nanos(self.time.as_nanos() + after);
+            self.push(at, Event::Broken { connection: name });
             return false;
         }
         if trouble.flip.is_some_and(|flip| corrupt::apply(message, flip)) {
@@ -423,7 +440,7 @@ impl<N: Node> World<N> {
     }
 
     /// Both ends that are still there see it closed; what is under way is gone.
-    fn reset_connection(&mut self, name: ConnectionRef) {
+    pub(super) fn reset_connection(&mut self, name: ConnectionRef) {
         let Some(connection) = self.connections.get(name) else { return };
         let ends = [Side::Client, Side::Server].map(|side| (side, connection.end(side).clone()));
         self.connections.free(name);

@@ -70,6 +70,10 @@ impl<N: Node> World<N> {
             }
             Event::Opened { connection } => self.opened(connection),
             Event::Refused { connection } => self.refused(connection),
+            Event::Broken { connection } => {
+                self.reset_connection(connection);
+                None
+            }
             Event::Call { process, call, op } => Some((process, Input::Call { call, op })),
             Event::Flushed { process, life, log, upto, writes } => {
                 self.flushed(process, life, log, upto, writes)

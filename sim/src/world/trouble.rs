@@ -9,6 +9,8 @@ use super::corrupt::Flip;
 pub struct Trouble {
     pub(super) is_lost: bool,
     pub(super) resets: bool,
+    /// It vanishes with all that follow; so much later both ends are told.
+    pub(super) breaks: Option<u64>,
     pub(super) flip: Option<Flip>,
     /// It takes `late` longer, and what follows waits for it.
     pub(super) is_delayed: bool,
@@ -28,11 +30,12 @@ impl Trouble {
 
     /// The same without what cannot happen any more to a message that is gone.
     pub(super) fn essence(self) -> Self {
-        let Trouble { is_lost, resets, .. } = self;
-        match (is_lost, resets) {
-            (true, _) => Trouble { is_lost, ..Trouble::default() },
-            (false, true) => Trouble { resets, ..Trouble::default() },
-            (false, false) => self,
+        let Trouble { is_lost, resets, breaks, .. } = self;
+        match (is_lost, resets, breaks) {
+            (true, _, _) => Trouble { is_lost, ..Trouble::default() },
+            (false, true, _) => Trouble { resets, ..Trouble::default() },
+            (false, false, Some(_)) => Trouble { breaks, ..Trouble::default() },
+            (false, false, None) => self,
         }
     }
 
@@ -46,6 +49,7 @@ impl Trouble {
             match name {
                 "lost" => trouble.is_lost = true,
                 "reset" => trouble.resets = true,
+                "break" => trouble.breaks = Some(time()?),
                 "corrupt" => trouble.flip = Some(Flip::parse(numbers)?),
                 "delay" => (trouble.is_delayed, trouble.late) = (true, time()?),
                 "reorder" => (trouble.is_loose, trouble.late) = (true, time()?),
@@ -62,6 +66,7 @@ impl fmt::Display for Trouble {
         let words = [
             self.is_lost.then(|| "lost".to_string()),
             self.resets.then(|| "reset".to_string()),
+            self.breaks.map(|after| format!("break:{after}")),
             self.flip.map(|flip| format!("corrupt:{flip}")),
             self.is_delayed.then(|| format!("delay:{}", self.late)),
             self.is_loose.then(|| format!("reorder:{}", self.late)),
@@ -83,6 +88,7 @@ mod tests {
             (Trouble::default(), ""),
             (Trouble { is_lost: true, ..Trouble::default() }, "lost"),
             (Trouble { resets: true, ..Trouble::default() }, "reset"),
+            (Trouble { breaks: Some(7), ..Trouble::default() }, "break:7"),
             (Trouble { flip, copy_after: Some(9), ..Trouble::default() }, "corrupt:1/20/7 copy:9"),
             (
                 Trouble { is_delayed: true, is_loose: true, late: 5, ..Trouble::default() },
@@ -102,5 +108,7 @@ mod tests {
     fn a_message_that_is_gone_has_no_other_trouble() {
         let copied = Trouble { is_lost: true, copy_after: Some(1), ..Trouble::default() };
         assert_eq!(copied.essence().to_string(), "lost");
+        let late = Trouble { breaks: Some(7), is_delayed: true, late: 5, ..Trouble::default() };
+        assert_eq!(late.essence().to_string(), "break:7");
     }
 }

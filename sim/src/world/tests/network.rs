@@ -110,6 +110,39 @@ fn a_reset_closes_both_ends_and_loses_what_is_under_way() {
 }
 
 #[test]
+fn a_break_takes_all_that_follows_one_way_until_both_ends_are_told() {
+    let (mut world, server, client) = to_server(|faults| {
+        faults.breaks = HALF;
+        faults.broken_for = Span::exactly(millis(300));
+    });
+    send(&mut world, client, 1..=40);
+    world.run_for(millis(290), &mut ());
+    let arrived = numbers(&world, server);
+    let all: Vec<i64> = (1..=40).collect();
+    assert!(arrived.len() < 40 && arrived == all[..arrived.len()], "{arrived:?}");
+    assert_eq!(count(&world, client, is_response), arrived.len(), "the way back is open");
+    let closed = |world: &World<Peer>, process| count(world, process, is_closed);
+    assert_eq!((closed(&world, server), closed(&world, client)), (0, 0), "nobody is told");
+    world.run_for(millis(20), &mut ());
+    assert_eq!((closed(&world, server), closed(&world, client)), (1, 1));
+    assert_eq!((delivered(&world, Fault::Break), delivered(&world, Fault::Reset)), (1, 0));
+}
+
+#[test]
+fn whoever_closes_a_broken_connection_is_not_heard_before_it_is_given_up() {
+    let (mut world, server, client) = to_server(|faults| {
+        faults.breaks = Ratio::ALWAYS;
+        faults.broken_for = Span::exactly(millis(300));
+    });
+    send(&mut world, client, 1..=1);
+    call(&mut world, client, RECONNECT);
+    world.run_for(millis(290), &mut ());
+    assert_eq!(count(&world, server, is_closed), 0);
+    world.run_for(millis(20), &mut ());
+    assert_eq!((count(&world, server, is_closed), count(&world, client, is_closed)), (1, 0));
+}
+
+#[test]
 fn a_reset_on_request_does_the_same() {
     let (mut world, server, client) = pair(1);
     send(&mut world, client, 1..=1);
