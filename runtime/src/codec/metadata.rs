@@ -1,4 +1,5 @@
-//! Metadata (3) and FindCoordinator (10): where a client finds what it looks for.
+//! Metadata (3), DescribeCluster (60) and FindCoordinator (10): where a client finds what it looks
+//! for.
 
 use kafka_protocol::messages as wire;
 use seedlog::error::ErrorCode;
@@ -7,7 +8,8 @@ use seedlog::message::coordinator::{
     CoordinatorKind, FindCoordinatorRequest, FindCoordinatorResponse, FoundCoordinator,
 };
 use seedlog::message::metadata::{
-    BrokerInfo, MetadataRequest, MetadataResponse, PartitionInfo, TopicInfo,
+    BrokerInfo, DescribeClusterRequest, DescribeClusterResponse, MetadataRequest, MetadataResponse,
+    PartitionInfo, TopicInfo,
 };
 
 use super::convert::{Wire, fields, id_of, list, name_of, topic_of};
@@ -81,6 +83,33 @@ list!(
 fn endpoint(host: kafka_protocol::protocol::StrBytes, port: i32) -> Endpoint {
     Endpoint { host: Wire::back(host, 0), port: Wire::back(port, 0) }
 }
+
+pub const DESCRIBE_CLUSTER: Shape = &[I8, since(1, I8), since(2, I8)];
+fields!(DescribeClusterRequest = wire::DescribeClusterRequest {
+    include_fenced_brokers = include_fenced_brokers [2],
+});
+fields!(DescribeClusterResponse = wire::DescribeClusterResponse {
+    error = error_code, cluster_id = cluster_id, controller = controller_id, brokers = brokers,
+});
+impl Wire<wire::describe_cluster_response::DescribeClusterBroker> for BrokerInfo {
+    fn out(&self, version: i16) -> wire::describe_cluster_response::DescribeClusterBroker {
+        wire::describe_cluster_response::DescribeClusterBroker::default()
+            .with_broker_id(self.node.out(version))
+            .with_host(self.endpoint.host.out(version))
+            .with_port(self.endpoint.port.out(version))
+            .with_rack(self.rack.out(version))
+            .with_is_fenced(self.fenced && version >= 2)
+    }
+    fn back(wire: wire::describe_cluster_response::DescribeClusterBroker, version: i16) -> Self {
+        BrokerInfo {
+            node: Wire::back(wire.broker_id, version),
+            endpoint: endpoint(wire.host, wire.port),
+            rack: Wire::back(wire.rack, version),
+            fenced: wire.is_fenced,
+        }
+    }
+}
+list!(BrokerInfo = wire::describe_cluster_response::DescribeClusterBroker);
 
 /// Since version 4 for many keys (KIP-699).
 pub const FIND_COORDINATOR: Shape = &[until(3, TEXT), since(1, I8), since(4, TEXTS)];

@@ -7,6 +7,7 @@
 //! - `shape`: what a request must look like before it is decoded;
 //! - `convert`: values and lists of the core and of the wire; one file per API family beside it.
 
+mod configs;
 mod convert;
 mod fetch;
 mod metadata;

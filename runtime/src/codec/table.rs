@@ -8,7 +8,7 @@ use seedlog::message::{Api, Request, Response};
 
 use super::convert::Wire;
 use super::shape::Shape;
-use super::{CodecError, Head, Result, answer, ask, decode, fetch, metadata, offsets};
+use super::{CodecError, Head, Result, answer, ask, configs, decode, fetch, metadata, offsets};
 use super::{produce, topics};
 
 /// One API.
@@ -95,6 +95,12 @@ table! {
         produce::INIT_PRODUCER_ID;
     23 OffsetForLeaderEpoch 2, 2..=4, OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse,
         offsets::OFFSET_FOR_LEADER_EPOCH;
+    32 DescribeConfigs 1, 1..=4, DescribeConfigsRequest DescribeConfigsResponse,
+        configs::DESCRIBE_CONFIGS;
     37 CreatePartitions 0, 0..=3, CreatePartitionsRequest CreatePartitionsResponse,
         topics::CREATE_PARTITIONS;
+    44 IncrementalAlterConfigs 0, 0..=1, IncrementalAlterConfigsRequest
+        IncrementalAlterConfigsResponse, configs::INCREMENTAL_ALTER_CONFIGS;
+    60 DescribeCluster 0, 0..=2, DescribeClusterRequest DescribeClusterResponse,
+        metadata::DESCRIBE_CLUSTER;
 }

@@ -3,12 +3,13 @@
 use seedlog::ids::{LeaderEpoch, NodeId, Offset, ProducerEpoch, ProducerId};
 use seedlog::message::Records;
 use seedlog::message::admin::{
-    CreatableTopic, CreatePartitionsRequest, CreatePartitionsTopic, CreateTopicsRequest,
-    DeleteTopicsRequest,
+    AlterConfig, AlterConfigsRequest, ConfigChange, ConfigResource, CreatableTopic,
+    CreatePartitionsRequest, CreatePartitionsTopic, CreateTopicsRequest, DeleteTopicsRequest,
+    DescribeConfigsRequest,
 };
 use seedlog::message::coordinator::{CoordinatorKind, FindCoordinatorRequest};
 use seedlog::message::fetch::{FetchPartition, FetchRequest, Isolation};
-use seedlog::message::metadata::MetadataRequest;
+use seedlog::message::metadata::{DescribeClusterRequest, MetadataRequest};
 use seedlog::message::offsets::{
     DeleteRecordsPartition, DeleteRecordsRequest, EpochPartition, ListOffsetsPartition,
     ListOffsetsRequest, OffsetForLeaderEpochRequest, OffsetSpec,
@@ -128,6 +129,33 @@ fn create_partitions(_version: i16) -> Request {
     Request::CreatePartitions(CreatePartitionsRequest { timeout, validate_only, topics })
 }
 
+fn describe_configs(_version: i16) -> Request {
+    let topic = ConfigResource::Topic("orders".into());
+    let resources = vec![
+        (topic, Some(vec!["retention.ms".into()])),
+        (ConfigResource::Broker(Some(NodeId(2))), None),
+        (ConfigResource::Broker(None), None),
+    ];
+    Request::DescribeConfigs(DescribeConfigsRequest { resources })
+}
+
+fn alter_configs(_version: i16) -> Request {
+    let changes = [
+        ConfigChange::Set("a".into()),
+        ConfigChange::Delete,
+        ConfigChange::Append("b".into()),
+        ConfigChange::Subtract("c".into()),
+    ];
+    let changes = changes.map(|change| AlterConfig { name: "cleanup.policy".into(), change });
+    let resources = vec![(ConfigResource::Topic("orders".into()), changes.into())];
+    let validate_only = true;
+    Request::IncrementalAlterConfigs(AlterConfigsRequest { validate_only, resources })
+}
+
+fn describe_cluster(_version: i16) -> Request {
+    Request::DescribeCluster(DescribeClusterRequest { include_fenced_brokers: true })
+}
+
 pub const REQUESTS: &[Sample<Request>] = &[
     (produce, 3),
     (fetch, 12),
@@ -140,4 +168,7 @@ pub const REQUESTS: &[Sample<Request>] = &[
     (init_producer_id, 3),
     (epoch_ends, 3),
     (create_partitions, 0),
+    (describe_configs, 1),
+    (alter_configs, 0),
+    (describe_cluster, 2),
 ];

@@ -3,12 +3,15 @@
 use seedlog::ids::{Endpoint, LeaderEpoch, NodeId, Offset, ProducerEpoch, ProducerId, Uuid};
 use seedlog::message::Records;
 use seedlog::message::admin::{
-    ConfigEntry, ConfigSource, CreatePartitionsResponse, CreateTopicsResponse, CreatedTopic,
-    DeleteTopicsResponse, DeletedTopic,
+    AlterConfigsResponse, ConfigEntry, ConfigResource, ConfigSource, CreatePartitionsResponse,
+    CreateTopicsResponse, CreatedTopic, DeleteTopicsResponse, DeletedTopic,
+    DescribeConfigsResponse, DescribedConfigs,
 };
 use seedlog::message::coordinator::{FindCoordinatorResponse, FoundCoordinator};
 use seedlog::message::fetch::{FetchResponse, FetchedPartition};
-use seedlog::message::metadata::{BrokerInfo, MetadataResponse, PartitionInfo, TopicInfo};
+use seedlog::message::metadata::{
+    BrokerInfo, DescribeClusterResponse, MetadataResponse, PartitionInfo, TopicInfo,
+};
 use seedlog::message::offsets::{
     DeleteRecordsResponse, DeletedRecords, EpochEnd, ListOffsetsResponse, ListedOffset,
     OffsetForLeaderEpochResponse,
@@ -145,6 +148,32 @@ fn coordinated(version: i16) -> Response {
     Response::FindCoordinator(FindCoordinatorResponse { coordinators: vec![coordinator] })
 }
 
+fn described(_version: i16) -> Response {
+    let (name, value) = ("retention.ms".into(), "5".into());
+    let resource = DescribedConfigs {
+        resource: ConfigResource::Broker(Some(NodeId(2))),
+        error: ErrorCode::None,
+        configs: vec![ConfigEntry { name, value, source: ConfigSource::Static }],
+    };
+    Response::DescribeConfigs(DescribeConfigsResponse { resources: vec![resource] })
+}
+
+fn altered(_version: i16) -> Response {
+    let topic = ConfigResource::Topic("orders".into());
+    let resources = vec![(topic, ErrorCode::InvalidConfig, Some("why".into()))];
+    Response::IncrementalAlterConfigs(AlterConfigsResponse { resources })
+}
+
+fn cluster(_version: i16) -> Response {
+    let (node, endpoint) = (NodeId(2), Endpoint { host: "h".into(), port: 9092 });
+    Response::DescribeCluster(DescribeClusterResponse {
+        error: ErrorCode::None,
+        cluster_id: "c".into(),
+        controller: node,
+        brokers: vec![BrokerInfo { node, endpoint, rack: Some("r".into()), fenced: true }],
+    })
+}
+
 pub const RESPONSES: &[Sample<Response>] = &[
     (produced, 10),
     (fetched, 12),
@@ -157,4 +186,7 @@ pub const RESPONSES: &[Sample<Response>] = &[
     (identified, 0),
     (ended, 2),
     (grown, 0),
+    (described, 1),
+    (altered, 0),
+    (cluster, 2),
 ];
