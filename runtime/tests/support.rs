@@ -64,7 +64,7 @@ pub fn cluster() -> (Talker, String) {
     cluster_with(Stdio::inherit())
 }
 
-fn succeeds(program: &str, args: &[&str]) -> bool {
+pub fn succeeds(program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())

@@ -31,9 +31,9 @@ impl Wire<Option<Vec<wire::metadata_request::MetadataRequestTopic>>> for Option<
         self.as_ref().map(|topics| topics.iter().map(topic).collect()).or(all)
     }
     fn back(wire: Option<Vec<wire::metadata_request::MetadataRequestTopic>>, version: i16) -> Self {
-        let topic = |topic: wire::metadata_request::MetadataRequestTopic| match topic.name {
-            Some(name) => topic_of(&name, &[]),
-            None => TopicRef::Id(Wire::back(topic.topic_id, version)),
+        // By id Java's client sends an empty name, others null.
+        let topic = |topic: wire::metadata_request::MetadataRequestTopic| {
+            topic_of(&topic.name.unwrap_or_default(), &[topic.topic_id])
         };
         // The oldest version has no null: there an empty list is all topics.
         let wire = wire.filter(|topics| version > 0 || !topics.is_empty());

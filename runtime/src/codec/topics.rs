@@ -94,10 +94,9 @@ impl Wire<wire::DeleteTopicsRequest> for DeleteTopicsRequest {
     }
     fn back(wire: wire::DeleteTopicsRequest, version: i16) -> Self {
         let named = wire.topic_names.iter().map(|name| topic_of(name, &[]));
-        let stated = wire.topics.into_iter().map(|topic| match topic.name {
-            Some(name) => topic_of(&name, &[]),
-            None => TopicRef::Id(Wire::back(topic.topic_id, version)),
-        });
+        let stated = wire.topics.into_iter();
+        let stated =
+            stated.map(|topic| topic_of(&topic.name.unwrap_or_default(), &[topic.topic_id]));
         let timeout = Wire::back(wire.timeout_ms, version);
         DeleteTopicsRequest { timeout, topics: named.chain(stated).collect() }
     }
@@ -113,10 +112,7 @@ impl Wire<wire::delete_topics_response::DeletableTopicResult> for DeletedTopic {
             .with_error_code(self.error.out(version))
     }
     fn back(wire: wire::delete_topics_response::DeletableTopicResult, version: i16) -> Self {
-        let topic = match &wire.name {
-            Some(name) => topic_of(name, &[]),
-            None => TopicRef::Id(Wire::back(wire.topic_id, version)),
-        };
+        let topic = topic_of(&wire.name.unwrap_or_default(), &[wire.topic_id]);
         DeletedTopic { topic, error: Wire::back(wire.error_code, version) }
     }
 }

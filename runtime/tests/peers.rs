@@ -1,0 +1,210 @@
+//! The same questions, put by stock clients to `seedlog up` and to Apache Kafka, get the same
+//! answers.
+//!
+//! `peers/confluent.txt` and `peers/java.txt` hold what Apache Kafka answered. Where Maven can fetch
+//! it, or `SEEDLOG_TEST_KAFKA=host:port,..` names one that runs, it is asked again.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
+use std::{fs, thread};
+
+use crate::support::{cluster, python, run, skipped, succeeds};
+
+const KAFKA_HERE: &str = "SEEDLOG_TEST_KAFKA";
+const CONFLUENT: &str = include_str!("peers/confluent.txt");
+const JAVA: &str = include_str!("peers/java.txt");
+
+/// What seedlog answers otherwise, and does so by design.
+const CONFLUENT_DIFFERENCES: &[(&str, &str)] = &[
+    // Settings that the core does not have.
+    ("default compression.type", "missing"),
+    ("default max.compaction.lag.ms", "missing"),
+    ("default min.cleanable.dirty.ratio", "missing"),
+    ("default min.compaction.lag.ms", "missing"),
+    // A list has one order, however it was put together.
+    (
+        "what was set",
+        "{'delete.retention.ms': ('60000', 1), 'cleanup.policy': ('compact,delete', 1)}",
+    ),
+    // Times are looked up in batches, whose records no broker opens.
+    ("greatest time", "(0, 1700000000002)"),
+    ("at a time", "(0, 1700000000002)"),
+    ("at a time before all", "(0, 1700000000002)"),
+];
+const JAVA_DIFFERENCES: &[(&str, &str)] =
+    &[("greatest time", "0 1700000000002"), ("at a time", "0 1700000000002")];
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
+}
+
+fn room() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers")
+}
+
+/// Where the jars are, once Maven has fetched them.
+fn jars() -> Option<&'static str> {
+    static JARS: OnceLock<Option<String>> = OnceLock::new();
+    let fetch = || {
+        let (jars, pom) = (room().join("jars"), here().join("pom.xml"));
+        let (to, pom) =
+            (format!("-DoutputDirectory={}", jars.display()), pom.display().to_string());
+        let done = jars.join("done");
+        if !succeeds("java", &["-version"]) {
+            skipped("there is no Java here");
+            return None;
+        }
+        if !done.exists() {
+            if !succeeds("mvn", &["-q", "-B", "-f", &pom, "dependency:copy-dependencies", &to]) {
+                skipped("Maven cannot fetch Apache Kafka's jars here");
+                return None;
+            }
+            fs::write(done, "").expect("the room is ours");
+        }
+        Some(format!("{}/*", jars.display()))
+    };
+    JARS.get_or_init(fetch).as_deref()
+}
+
+/// A client and the script that it runs.
+struct Asker {
+    program: String,
+    args: Vec<String>,
+}
+
+impl Asker {
+    fn confluent() -> Option<Asker> {
+        let script = here().join("answers.py").display().to_string();
+        Some(Asker { program: python()?, args: vec![script] })
+    }
+
+    fn java() -> Option<Asker> {
+        let script = here().join("Answers.java").display().to_string();
+        let quiet = "-Dorg.apache.logging.log4j.level=OFF".to_owned();
+        let args = vec!["-Xmx256m".to_owned(), quiet, "-cp".to_owned(), jars()?.to_owned(), script];
+        Some(Asker { program: "java".to_owned(), args })
+    }
+
+    /// The lines that it prints: question and answer.
+    fn ask(&self, bootstrap: &str) -> Vec<(String, String)> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        let prefix = format!("answers-{}-", now.as_micros());
+        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        lines(&run(&self.program, &[&args[..], &[bootstrap, &prefix]].concat(), ""))
+    }
+}
+
+fn lines(text: &str) -> Vec<(String, String)> {
+    let line = |line: &str| {
+        let (what, answer) = line.split_once(": ").expect("a question and an answer");
+        (what.to_owned(), answer.to_owned())
+    };
+    text.lines().map(line).collect()
+}
+
+fn same(theirs: &[(String, String)], ours: &[(String, String)]) {
+    let differ: Vec<_> = theirs.iter().zip(ours).filter(|(theirs, ours)| theirs != ours).collect();
+    assert!(differ.is_empty(), "{differ:#?}");
+    assert_eq!(theirs.len(), ours.len());
+}
+
+fn seedlog_answers_like_kafka(asker: &Asker, kafkas: &str, differences: &[(&str, &str)]) {
+    let mut expected = lines(kafkas);
+    for (what, ours) in differences {
+        let line = expected.iter_mut().find(|line| line.0 == *what).expect("it is asked");
+        assert_ne!(line.1, *ours, "{what}: no difference any more");
+        line.1 = (*ours).to_owned();
+    }
+    let (_cluster, bootstrap) = cluster();
+    same(&expected, &asker.ask(&bootstrap));
+}
+
+#[test]
+fn confluent_kafka_gets_kafkas_answers() {
+    let Some(asker) = Asker::confluent() else { return };
+    seedlog_answers_like_kafka(&asker, CONFLUENT, CONFLUENT_DIFFERENCES);
+}
+
+#[test]
+fn the_java_client_gets_kafkas_answers() {
+    let Some(asker) = Asker::java() else { return };
+    seedlog_answers_like_kafka(&asker, JAVA, JAVA_DIFFERENCES);
+}
+
+#[test]
+fn apache_kafka_still_gives_the_answers_that_were_recorded() {
+    let Some(kafka) = Kafka::find() else { return };
+    if let Some(asker) = Asker::confluent() {
+        same(&lines(CONFLUENT), &asker.ask(&kafka.bootstrap));
+    }
+    if let Some(asker) = Asker::java() {
+        same(&lines(JAVA), &asker.ask(&kafka.bootstrap));
+    }
+}
+
+/// An Apache Kafka; what was started here ends when this is dropped.
+struct Kafka {
+    bootstrap: String,
+    node: Option<Child>,
+}
+
+impl Kafka {
+    fn find() -> Option<Kafka> {
+        if let Ok(bootstrap) = std::env::var(KAFKA_HERE) {
+            return Some(Kafka { bootstrap, node: None });
+        }
+        let jars = jars()?;
+        let data = room().join(format!("kafka-{}", std::process::id()));
+        fs::create_dir_all(&data).expect("the room is ours");
+        let free = || TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
+        let [port, controller] = [free(), free()].map(|free| free.expect("a free port").port());
+        let settings = data.join("server.properties");
+        fs::write(&settings, properties(port, controller, &data)).expect("the room is ours");
+        let settings = settings.display().to_string();
+        // Any id of 16 bytes in base64.
+        let format = ["format", "-t", "c2VlZGxvZy1wZWVycy0tMQ", "-c", &settings];
+        let storage = [&["-cp", jars, "kafka.tools.StorageTool"][..], &format].concat();
+        assert!(succeeds("java", &storage), "a new Kafka can be formatted");
+        let mut kafka = Command::new("java");
+        kafka.args(["-Xmx512m", "-cp", jars, "kafka.Kafka", &settings]);
+        kafka.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let node = Some(kafka.spawn().expect("Java starts"));
+        let kafka = Kafka { bootstrap: format!("127.0.0.1:{port}"), node };
+        let patience = Instant::now() + Duration::from_secs(120);
+        while TcpStream::connect(&kafka.bootstrap).is_err() {
+            assert!(Instant::now() < patience, "Kafka serves");
+            thread::sleep(Duration::from_millis(200));
+        }
+        Some(kafka)
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        if let Some(node) = &mut self.node {
+            let _ = node.kill();
+            let _ = node.wait();
+            let _ = fs::remove_dir_all(room().join(format!("kafka-{}", std::process::id())));
+        }
+    }
+}
+
+fn properties(port: u16, controller: u16, data: &Path) -> String {
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         controller.listener.names=CONTROLLER\n\
+         log.dirs={}\n\
+         offsets.topic.replication.factor=1\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\n",
+        data.join("log").display()
+    )
+}
