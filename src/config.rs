@@ -212,6 +212,23 @@ settings! {
         request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms", 1;
         producer_id_expiration: Duration = Duration::from_secs(86_400),
             "producer.id.expiration.ms", 1;
+        offsets_topic_partitions: i32 = 50, "offsets.topic.num.partitions", 1;
+        offsets_topic_replication_factor: i16 = 3, "offsets.topic.replication.factor", 1;
+        offsets_topic_segment_bytes: u32 = 100 << 20, "offsets.topic.segment.bytes", 1;
+        transaction_log_partitions: i32 = 50, "transaction.state.log.num.partitions", 1;
+        transaction_log_replication_factor: i16 = 3, "transaction.state.log.replication.factor", 1;
+        transaction_log_segment_bytes: u32 = 100 << 20, "transaction.state.log.segment.bytes", 1;
+        transaction_log_min_isr: u32 = 2, "transaction.state.log.min.isr", 1;
+        transaction_max_timeout: Duration = Duration::from_secs(900),
+            "transaction.max.timeout.ms", 1;
+        transaction_timeout_sweep_interval: Duration = Duration::from_secs(10),
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms", 1;
+        transactional_id_sweep_interval: Duration = Duration::from_secs(3_600),
+            "transaction.remove.expired.transaction.cleanup.interval.ms", 1;
+        transactional_id_expiration: Duration = Duration::from_secs(7 * 86_400),
+            "transactional.id.expiration.ms", 1;
+        /// Not Kafka's: where a producer id's epochs end, to reach that in a short run.
+        producer_epoch_max: i16 = i16::MAX, "producer.epoch.max", 3;
         /// Not Kafka's: where sequence numbers wrap, to reach the wrap in a short run.
         sequence_max: i32 = i32::MAX, "producer.sequence.max", 1;
         group_initial_rebalance_delay: Duration = Duration::from_secs(3), "group.initial.rebalance.delay.ms";

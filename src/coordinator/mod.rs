@@ -6,8 +6,10 @@
 //! leads no longer: whoever leads next replays what was committed.
 
 pub mod group;
+pub mod internal;
 pub mod schema;
 pub mod shard;
+pub mod transaction;
 
 use alloc::sync::Arc;
 use core::fmt::Debug;
@@ -17,13 +19,14 @@ use bytes::Bytes;
 use crate::config::BrokerConfig;
 use crate::defect::Defects;
 use crate::error::ErrorCode;
-use crate::ids::{ConnId, CorrelationId, LeaderEpoch, NodeId, Offset};
+use crate::ids::{ConnId, CorrelationId, LeaderEpoch, NodeId, Offset, ProducerId};
 use crate::machine::Effects;
 use crate::message::Request;
 use crate::message::coordinator::CoordinatorKind;
 use crate::metadata::Image;
 use crate::time::{Instant, Now};
 
+pub use internal::{kind_of, shard_of};
 pub use shard::{Draft, Shard, State};
 
 /// Who waits for an answer.
@@ -49,6 +52,10 @@ pub trait Journal {
     /// # Errors
     /// What a producer would be answered; nothing was appended then.
     fn append(&mut self, batch: &Bytes, out: &mut Effects) -> Result<Offset, ErrorCode>;
+
+    /// A producer id that nobody had yet; none until the controller has given the broker a block:
+    /// then whoever asked is told to come again (KIP-730).
+    fn producer_id(&mut self) -> Option<ProducerId>;
 }
 
 /// One partition's coordinator.

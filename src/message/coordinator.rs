@@ -15,6 +15,17 @@ pub enum CoordinatorKind {
     Transaction,
 }
 
+impl CoordinatorKind {
+    /// Kafka's name of the internal topic.
+    #[must_use]
+    pub const fn topic(self) -> &'static str {
+        match self {
+            CoordinatorKind::Group => "__consumer_offsets",
+            CoordinatorKind::Transaction => "__transaction_state",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FindCoordinatorRequest {
     pub kind: CoordinatorKind,

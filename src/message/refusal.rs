@@ -19,6 +19,7 @@ use crate::message::group::{
     DeleteGroupsResponse, DescribeGroupsResponse, DescribedGroup, HeartbeatResponse,
     JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse, SyncGroupResponse,
 };
+use crate::message::produce::InitProducerIdResponse;
 use crate::message::transaction::{
     AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, DescribeProducersResponse,
     DescribeTransactionsResponse, DescribedTransaction, EndTxnResponse, ListTransactionsResponse,
@@ -160,6 +161,13 @@ fn transaction(request: &Request, error: ErrorCode) -> Option<Response> {
     }
     if matches!(request, Request::AddOffsetsToTxn(_)) {
         return Some(Response::AddOffsetsToTxn(AddOffsetsToTxnResponse { error }));
+    }
+    if matches!(request, Request::InitProducerId(_)) {
+        return Some(Response::InitProducerId(InitProducerIdResponse {
+            error,
+            producer_id: ProducerId::NONE,
+            producer_epoch: ProducerEpoch::NONE,
+        }));
     }
     if matches!(request, Request::EndTxn(_)) {
         return Some(Response::EndTxn(EndTxnResponse {

@@ -49,6 +49,10 @@ impl Journal for TestLog {
             None => Ok(self.push(batch)),
         }
     }
+
+    fn producer_id(&mut self) -> Option<crate::ids::ProducerId> {
+        None
+    }
 }
 
 #[derive(Clone, Debug)]

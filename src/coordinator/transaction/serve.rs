@@ -1,0 +1,364 @@
+//! Requests to a transaction coordinator.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::coordinator::transaction::decide::{self, End, Ending, Init};
+use crate::coordinator::transaction::entry::Entry;
+use crate::coordinator::transaction::pending::{Waiting, refuse, respond};
+use crate::coordinator::transaction::{TransactionCoordinator, record};
+use crate::coordinator::{Context, Journal, Requester, shard_of};
+use crate::defect::Defect;
+use crate::error::ErrorCode;
+use crate::event::TransactionState;
+use crate::ids::{ProducerEpoch, ProducerId, TopicName};
+use crate::machine::Effects;
+use crate::message::coordinator::CoordinatorKind;
+use crate::message::produce::{InitProducerIdRequest, InitProducerIdResponse};
+use crate::message::transaction::{
+    AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, AddedTransaction,
+    DescribeTransactionsRequest, DescribeTransactionsResponse, DescribedTransaction, EndTxnRequest,
+    EndTxnResponse, ListTransactionsRequest, ListTransactionsResponse,
+};
+use crate::message::{Request, Response};
+use crate::time::{Duration, Timestamp};
+
+/// A client's request, while it is served.
+struct Asked<'a> {
+    to: Requester,
+    request: &'a Arc<Request>,
+}
+
+impl TransactionCoordinator {
+    pub(super) fn serve(
+        &mut self,
+        ctx: &Context<'_>,
+        journal: &mut impl Journal,
+        to: Requester,
+        request: &Arc<Request>,
+        out: &mut Effects,
+    ) {
+        let asked = Asked { to, request };
+        if let Request::InitProducerId(init) = &**request {
+            self.init_producer_id(ctx, journal, &asked, init, out);
+        } else if let Request::AddPartitionsToTxn(add) = &**request {
+            let [add] = &*add.transactions else {
+                panic!("the broker takes requests apart by transactional id");
+            };
+            self.add_partitions(ctx, journal, &asked, add, out);
+        } else if let Request::AddOffsetsToTxn(add) = &**request {
+            self.add_offsets(ctx, journal, &asked, add, out);
+        } else if let Request::EndTxn(end) = &**request {
+            self.end(ctx, journal, &asked, end, out);
+        } else if let Request::DescribeTransactions(ask) = &**request {
+            respond(to, Response::DescribeTransactions(self.describe(ask)), out);
+        } else if let Request::ListTransactions(ask) = &**request {
+            respond(to, Response::ListTransactions(self.list(ctx, ask)), out);
+        } else {
+            refuse(to, request, ErrorCode::InvalidRequest, out);
+        }
+    }
+
+    fn init_producer_id(
+        &mut self,
+        ctx: &Context<'_>,
+        journal: &mut impl Journal,
+        asked: &Asked<'_>,
+        init: &InitProducerIdRequest,
+        out: &mut Effects,
+    ) {
+        let id = init.transactional_id.as_ref().expect("it came here by its transactional id");
+        let result = self.decide_init(ctx, journal, id, init, out);
+        let entry = match result {
+            Ok(entry) => entry,
+            Err(error) => return respond(asked.to, identified(Err(error)), out),
+        };
+        let session = (entry.producer_id, entry.producer_epoch);
+        let known = self.entries.get(id);
+        // KIP-360: a repeated question, whose answer stands.
+        if known.is_some_and(|known| known.producer_epoch == entry.producer_epoch)
+            && known.is_some_and(|known| known.producer_id == entry.producer_id)
+            && known.is_some_and(|known| known.state == TransactionState::Empty)
+        {
+            return respond(asked.to, identified(Ok(session)), out);
+        }
+        let response = identified(Ok(session));
+        let waiting = self.waiting(ctx, asked, response);
+        if let Err(error) = self.transit(ctx, journal, id, Some(entry), Some(waiting), out) {
+            respond(asked.to, identified(Err(error)), out);
+        }
+    }
+
+    /// The entry with the session that InitProducerId gives.
+    fn decide_init(
+        &mut self,
+        ctx: &Context<'_>,
+        journal: &mut impl Journal,
+        id: &Arc<str>,
+        init: &InitProducerIdRequest,
+        out: &mut Effects,
+    ) -> Result<Entry, ErrorCode> {
+        let timeout = init.transaction_timeout;
+        if id.is_empty() {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        if timeout == Duration::ZERO || timeout > ctx.config.transaction_max_timeout {
+            return Err(ErrorCode::InvalidTransactionTimeout);
+        }
+        let rules = Self::rules(ctx);
+        let Some(entry) = self.entries.get(id).map(Arc::clone) else {
+            if self.pending.contains_key(id) {
+                return Err(ErrorCode::ConcurrentTransactions);
+            }
+            let new = journal.producer_id().ok_or(ErrorCode::CoordinatorLoadInProgress)?;
+            let entry = Entry::new(new, timeout, rules.now);
+            return Ok(Entry { producer_epoch: ProducerEpoch(0), ..entry });
+        };
+        if self.pending.contains_key(id) {
+            return Err(ErrorCode::ConcurrentTransactions);
+        }
+        let given = (init.producer_id != ProducerId::NONE)
+            .then_some((init.producer_id, init.producer_epoch));
+        match decide::init(&entry, given, timeout, rules)? {
+            Init::Write(entry) => Ok(entry),
+            Init::Rotate => {
+                let new = journal.producer_id().ok_or(ErrorCode::CoordinatorLoadInProgress)?;
+                Ok(decide::rotate(&entry, new, timeout, rules))
+            }
+            Init::Abort => {
+                // KAFKA-5231: with the old epoch its producer could write behind the marker.
+                let keeps_epoch = ctx.defects.has(Defect::InitpidNoBump);
+                self.abort(ctx, journal, id, keeps_epoch, out);
+                Err(ErrorCode::ConcurrentTransactions)
+            }
+        }
+    }
+
+    fn waiting(&self, ctx: &Context<'_>, asked: &Asked<'_>, response: Response) -> Waiting {
+        Waiting {
+            to: asked.to,
+            request: Arc::clone(asked.request),
+            response,
+            until: ctx.now.mono + ctx.config.request_timeout,
+        }
+    }
+
+    /// The entry of a transactional id for whoever claims to be its producer.
+    fn claimed(
+        &self,
+        id: &str,
+        (producer_id, epoch): (ProducerId, ProducerEpoch),
+    ) -> Result<Arc<Entry>, ErrorCode> {
+        let entry = self.entries.get(id).ok_or(ErrorCode::InvalidProducerIdMapping)?;
+        if entry.producer_id != producer_id {
+            return Err(ErrorCode::InvalidProducerIdMapping);
+        }
+        // KAFKA-18660: the epoch may be about to change.
+        if self.pending.contains_key(id) {
+            return Err(ErrorCode::ConcurrentTransactions);
+        }
+        if entry.producer_epoch != epoch {
+            return Err(ErrorCode::ProducerFenced);
+        }
+        Ok(Arc::clone(entry))
+    }
+
+    fn add_partitions(
+        &mut self,
+        ctx: &Context<'_>,
+        journal: &mut impl Journal,
+        asked: &Asked<'_>,
+        add: &AddedTransaction,
+        out: &mut Effects,
+    ) {
+        let id = &add.transactional_id;
+        let session = (add.producer_id, add.producer_epoch);
+        let done = |each: &dyn Fn(&(TopicName, i32)) -> ErrorCode| {
+            let results = add.partitions.iter();
+            let results = results.map(|at| (at.0.clone(), at.1, each(at))).collect();
+            Response::AddPartitionsToTxn(AddPartitionsToTxnResponse {
+                error: ErrorCode::None,
+                transactions: alloc::vec![(Arc::clone(id), results)],
+            })
+        };
+        let entry = match self.claimed(id, session) {
+            Ok(entry) => entry,
+            Err(error) => return respond(asked.to, done(&|_| error), out),
+        };
+        if add.verify_only {
+            let verified = |at: &(TopicName, i32)| {
+                if entry.is_prepared() {
+                    ErrorCode::ConcurrentTransactions
+                } else if entry.state == TransactionState::Ongoing && entry.partitions.contains(at)
+                {
+                    ErrorCode::None
+                } else {
+                    ErrorCode::TransactionAbortable
+                }
+            };
+            return respond(asked.to, done(&verified), out);
+        }
+        let all = done(&|_| ErrorCode::None);
+        let added = self.enrol(ctx, journal, asked, (id, &entry), &add.partitions, all, out);
+        if let Err(error) = added {
+            respond(asked.to, done(&|_| error), out);
+        }
+    }
+
+    fn add_offsets(
+        &mut self,
+        ctx: &Context<'_>,
+        journal: &mut impl Journal,
+        asked: &Asked<'_>,
+        add: &AddOffsetsToTxnRequest,
+        out: &mut Effects,
+    ) {
+        let id = &add.transactional_id;
+        let done = |error| Response::AddOffsetsToTxn(AddOffsetsToTxnResponse { error });
+        let session = (add.producer_id, add.producer_epoch);
+        let added = self.claimed(id, session).and_then(|entry| {
+            let kind = CoordinatorKind::Group;
+            let shard = shard_of(ctx.image, kind, &add.group);
+            let shard = shard.ok_or(ErrorCode::CoordinatorNotAvailable)?;
+            let topic = TopicName::from(kind.topic());
+            let partitions = [(topic, shard.partition)];
+            let response = done(ErrorCode::None);
+            self.enrol(ctx, journal, asked, (id, &entry), &partitions, response, out)
+        });
+        if let Err(error) = added {
+            respond(asked.to, done(error), out);
+        }
+    }
+
+    /// Adds partitions to a transaction and answers when they are.
+    #[expect(clippy::too_many_arguments, reason = "what a decision rests on, one by one")]
+    fn enrol(
+        &mut self,
+        ctx: &Context<'_>,
+        journal: &mut impl Journal,
+        asked: &Asked<'_>,
+        (id, entry): (&Arc<str>, &Entry),
+        partitions: &[(TopicName, i32)],
+        response: Response,
+        out: &mut Effects,
+    ) -> Result<(), ErrorCode> {
+        match decide::add(entry, partitions, Self::rules(ctx))? {
+            None => {
+                respond(asked.to, response, out);
+                Ok(())
+            }
+            Some(entry) => {
+                let waiting = self.waiting(ctx, asked, response);
+                self.transit(ctx, journal, id, Some(entry), Some(waiting), out)
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        ctx: &Context<'_>,
+        journal: &mut impl Journal,
+        asked: &Asked<'_>,
+        end: &EndTxnRequest,
+        out: &mut Effects,
+    ) {
+        let ended = self.decide_end(ctx, journal, asked, end, out);
+        if let Err(error) = ended {
+            refuse(asked.to, asked.request, error, out);
+        }
+    }
+
+    fn decide_end(
+        &mut self,
+        ctx: &Context<'_>,
+        journal: &mut impl Journal,
+        asked: &Asked<'_>,
+        end: &EndTxnRequest,
+        out: &mut Effects,
+    ) -> Result<(), ErrorCode> {
+        let id = &end.transactional_id;
+        let entry = self.entries.get(id).map(Arc::clone);
+        let entry = entry.ok_or(ErrorCode::InvalidProducerIdMapping)?;
+        let known = [entry.producer_id, entry.previous_producer_id];
+        if !known.contains(&end.producer_id) {
+            return Err(ErrorCode::InvalidProducerIdMapping);
+        }
+        // KAFKA-18660: the epoch may be about to change.
+        if self.pending.contains_key(id) {
+            return Err(ErrorCode::ConcurrentTransactions);
+        }
+        let ending = Ending {
+            producer_id: end.producer_id,
+            producer_epoch: end.producer_epoch,
+            commit: end.commit,
+            version: end.version,
+        };
+        let done = |(producer_id, producer_epoch)| {
+            let error = ErrorCode::None;
+            Response::EndTxn(EndTxnResponse { error, producer_id, producer_epoch })
+        };
+        match decide::end(&entry, ending, Self::rules(ctx))? {
+            End::Done => {
+                respond(asked.to, done(entry.next_session()), out);
+                Ok(())
+            }
+            End::Prepare { entry: mut next, rotates } => {
+                if rotates {
+                    let new = journal.producer_id();
+                    next.next_producer_id = new.ok_or(ErrorCode::CoordinatorLoadInProgress)?;
+                }
+                let response = done(next.next_session());
+                let waiting = self.waiting(ctx, asked, response);
+                self.transit(ctx, journal, id, Some(next), Some(waiting), out)
+            }
+        }
+    }
+
+    fn describe(&self, ask: &DescribeTransactionsRequest) -> DescribeTransactionsResponse {
+        let describe = |id: &Arc<str>| {
+            let entry = self.entries.get(id);
+            let error = match entry {
+                Some(_) => ErrorCode::None,
+                None => ErrorCode::TransactionalIdNotFound,
+            };
+            DescribedTransaction {
+                transactional_id: Arc::clone(id),
+                error,
+                state: Arc::from(entry.map_or("", |entry| record::name(entry.state))),
+                timeout: entry.map_or(Duration::ZERO, |entry| entry.timeout),
+                start: entry.map_or(Timestamp::NONE, |entry| entry.start),
+                producer_id: entry.map_or(ProducerId::NONE, |entry| entry.producer_id),
+                producer_epoch: entry.map_or(ProducerEpoch::NONE, |entry| entry.producer_epoch),
+                partitions: entry
+                    .map_or_else(Vec::new, |entry| entry.partitions.iter().cloned().collect()),
+            }
+        };
+        let transactions = ask.transactional_ids.iter().map(describe).collect();
+        DescribeTransactionsResponse { transactions }
+    }
+
+    fn list(&self, ctx: &Context<'_>, ask: &ListTransactionsRequest) -> ListTransactionsResponse {
+        let wanted = |entry: &Entry| {
+            let state = record::name(entry.state);
+            let long = ask.longer_than.is_none_or(|longer| {
+                entry.start != Timestamp::NONE && entry.start.saturating_add(longer) < ctx.now.wall
+            });
+            (ask.states.is_empty() || ask.states.iter().any(|asked| &**asked == state))
+                && (ask.producer_ids.is_empty() || ask.producer_ids.contains(&entry.producer_id))
+                && long
+        };
+        let listed = self.entries.iter().filter(|(_, entry)| wanted(entry));
+        let listed = listed.map(|(id, entry)| {
+            (Arc::clone(id), entry.producer_id, Arc::from(record::name(entry.state)))
+        });
+        ListTransactionsResponse { error: ErrorCode::None, transactions: listed.collect() }
+    }
+}
+
+fn identified(session: Result<(ProducerId, ProducerEpoch), ErrorCode>) -> Response {
+    let (error, (producer_id, producer_epoch)) = match session {
+        Ok(session) => (ErrorCode::None, session),
+        Err(error) => (error, (ProducerId::NONE, ProducerEpoch::NONE)),
+    };
+    Response::InitProducerId(InitProducerIdResponse { error, producer_id, producer_epoch })
+}
