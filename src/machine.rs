@@ -194,6 +194,11 @@ impl Effects {
         self.list.is_empty()
     }
 
+    /// Takes those out that are meant, in order; the others stay.
+    pub fn extract(&mut self, is_meant: impl Fn(&Effect) -> bool) -> Vec<Effect> {
+        self.list.extract_if(.., |effect| is_meant(effect)).collect()
+    }
+
     /// Takes the effects out, in order, and keeps the buffer.
     pub fn drain(&mut self) -> impl Iterator<Item = Effect> + '_ {
         self.list.drain(..)

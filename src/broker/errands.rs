@@ -182,29 +182,35 @@ impl Broker {
 
     /// Makes topics that a client asked about and that do not exist (`auto.create.topics.enable`).
     pub(super) fn auto_create(&mut self, now: Now, names: &[TopicName], out: &mut Effects) {
-        let server = Arc::clone(&self.setup.server);
         for name in names {
-            if self.auto_creating.contains(name)
-                || !self.controller.ready(now.mono, Lane::Work, &server, out)
-            {
-                continue;
-            }
-            self.auto_creating.insert(name.clone());
-            let timeout = self.setup.broker.request_timeout;
-            let request = Arc::new(Request::CreateTopics(CreateTopicsRequest {
-                timeout,
-                validate_only: false,
-                topics: alloc::vec![CreatableTopic {
-                    name: name.clone(),
-                    num_partitions: self.setup.broker.num_partitions,
-                    replication_factor: self.setup.broker.default_replication_factor,
-                    assignments: alloc::vec![],
-                    configs: alloc::vec![],
-                }],
-            }));
-            let errand = Errand::AutoCreate(name.clone());
-            self.controller.send(Lane::Work, request, now.mono + timeout, errand, out);
+            let topic = CreatableTopic {
+                name: name.clone(),
+                num_partitions: self.setup.broker.num_partitions,
+                replication_factor: self.setup.broker.default_replication_factor,
+                assignments: alloc::vec![],
+                configs: alloc::vec![],
+            };
+            self.create_topic(now, topic, out);
         }
+    }
+
+    /// Makes a topic that is needed, unless that is under way. Whoever needs it asks again.
+    pub(super) fn create_topic(&mut self, now: Now, topic: CreatableTopic, out: &mut Effects) {
+        let server = Arc::clone(&self.setup.server);
+        if self.auto_creating.contains(&topic.name)
+            || !self.controller.ready(now.mono, Lane::Work, &server, out)
+        {
+            return;
+        }
+        self.auto_creating.insert(topic.name.clone());
+        let timeout = self.setup.broker.request_timeout;
+        let errand = Errand::AutoCreate(topic.name.clone());
+        let request = Arc::new(Request::CreateTopics(CreateTopicsRequest {
+            timeout,
+            validate_only: false,
+            topics: alloc::vec![topic],
+        }));
+        self.controller.send(Lane::Work, request, now.mono + timeout, errand, out);
     }
 }
 

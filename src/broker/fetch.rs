@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::broker::metadata_api::resolve;
 use crate::broker::{Broker, context};
+use crate::defect::Defect;
 use crate::error::ErrorCode;
 use crate::ids::{ConnId, CorrelationId, LeaderEpoch, NodeId, Offset, PartitionId, TopicRef};
 use crate::machine::Effects;
@@ -111,6 +112,10 @@ impl Broker {
                 }
                 Err(error) => self.refused(ask, error),
             });
+        }
+        // KAFKA-5376: a fetch that has waited needs the list as much as any.
+        if self.setup.server.defects.has(Defect::AbortedListDropped) {
+            answer.partitions.iter_mut().for_each(|partition| partition.aborted.clear());
         }
         answer.send(client, out);
     }

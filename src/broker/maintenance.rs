@@ -29,6 +29,8 @@ impl Broker {
     ) {
         if let Some(replica) = self.partitions.by_log(log) {
             replica.log_mut().loaded(now, from, batches, out);
+            let id = replica.id();
+            self.coordinator_loaded(now, id, from, batches, out);
         }
     }
 

@@ -8,6 +8,7 @@
 mod checkpoint;
 mod configs;
 mod controller_channel;
+mod coordination;
 mod errands;
 mod fetch;
 mod fetcher;
@@ -30,6 +31,7 @@ mod settle;
 mod shutdown;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -38,6 +40,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::broker::controller_channel::ControllerChannel;
+use crate::broker::coordination::Coordinators;
 use crate::broker::fetcher::Fetchers;
 use crate::broker::forward::Forwards;
 use crate::broker::isr_changes::IsrChanges;
@@ -49,6 +52,7 @@ use crate::broker::producer_ids::ProducerIds;
 use crate::broker::purgatory::Purgatory;
 use crate::broker::recovery::Found;
 use crate::broker::shutdown::Shutdown;
+use crate::broker::transaction::Transactions;
 use crate::config::{BrokerConfig, ServerConfig};
 use crate::error::ErrorCode;
 use crate::ids::{BrokerEpoch, CallId, ConnId, CorrelationId, LogId, PartitionId, TopicName};
@@ -97,6 +101,8 @@ pub struct Broker {
     partitions: Partitions,
     fetchers: Fetchers,
     purgatory: Purgatory,
+    coordinators: Coordinators,
+    transactions: Transactions,
     timers: Timers<Timer>,
     /// Topics that are being made because somebody asked about them.
     auto_creating: BTreeSet<TopicName>,
@@ -168,6 +174,7 @@ impl Broker {
         self.lifecycle.check();
         self.producer_ids.check();
         self.purgatory.check();
+        self.coordinators.check();
         self.partitions.check();
         self.fetchers.check();
     }
@@ -180,6 +187,7 @@ impl Broker {
         match conn.space() {
             fetcher::SPACE => self.fetchers.opened(conn),
             controller_channel::SPACE => self.controller.opened(conn),
+            transaction::SPACE => self.transactions.opened(conn),
             _ => self.raft.opened(now, conn, out),
         }
     }
@@ -191,6 +199,7 @@ impl Broker {
                 let failed = self.controller.closed(now.mono, conn, &mut self.rng);
                 self.errands_failed(now, &failed, out);
             }
+            transaction::SPACE => self.transactions_closed(now, conn),
             0 => {
                 self.hang_up(conn);
                 self.raft.closed(now, conn, out);
@@ -202,6 +211,8 @@ impl Broker {
     /// A client is gone: nothing that waits for it has to be answered.
     fn hang_up(&mut self, conn: ConnId) {
         self.purgatory.hang_up(conn);
+        self.coordinators.hang_up(conn);
+        self.transactions.hang_up(conn);
         self.forwards.hang_up(conn);
         self.producer_ids.hang_up(conn);
         self.forget_deletions(conn);
@@ -219,6 +230,9 @@ impl Broker {
             fetcher::SPACE => self.fetch_answered(now, conn, correlation, response, out),
             controller_channel::SPACE => {
                 self.errand_answered(now, conn, correlation, response, out);
+            }
+            transaction::SPACE => {
+                self.transactions_answered(now, conn, correlation, response, out);
             }
             _ => self.raft.response(now, conn, correlation, response, out),
         }
@@ -256,6 +270,7 @@ impl Broker {
         let failed = self.controller.expire(now.mono, &mut self.rng, out);
         self.errands_failed(now, &failed, out);
         self.expire_requests(now, out);
+        self.expire_transactions(now, out);
         while let Some(timer) = self.timers.pop_due(now.mono) {
             match timer {
                 Timer::Checkpoint => self.checkpoint(now, out),
@@ -264,6 +279,7 @@ impl Broker {
             }
         }
         self.wake_replicas(now, out);
+        self.wake_coordinators(now, out);
     }
 
     /// The disk failed under a log or a file. What it holds is no longer known, and a replica that
@@ -289,6 +305,7 @@ impl Machine for Broker {
 
     fn step(&mut self, now: Now, input: Input, out: &mut Effects) {
         self.partitions.begin();
+        self.coordinators.begin();
         match input {
             Input::Wake => self.wake(now, out),
             Input::Opened { conn } => self.opened(now, conn, out),
@@ -320,6 +337,8 @@ impl Machine for Broker {
         let parked = earliest(self.purgatory.deadline(), self.timers.next());
         let fetchers = earliest(self.fetchers.deadline(), self.partitions.deadline());
         let parked = earliest(parked, self.deletions_deadline());
+        let parked = earliest(parked, self.coordinators.deadline());
+        let parked = earliest(parked, self.transactions.deadline());
         let own = earliest(earliest(parked, fetchers), self.errands_deadline());
         earliest(own, self.raft.deadline())
     }

@@ -1,12 +1,16 @@
 //! Produce: append, and answer as soon as `acks` allows.
 
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use crate::broker::metadata_api::resolve;
+use crate::broker::transaction::{Claim, Verdicts};
 use crate::broker::{Broker, context};
 use crate::config::TimestampType;
+use crate::coordinator::kind_of;
 use crate::error::ErrorCode;
 use crate::ids::{ConnId, CorrelationId, Offset, PartitionId, TopicRef};
 use crate::log::Appended;
@@ -14,7 +18,8 @@ use crate::machine::{Effect, Effects};
 use crate::message::produce::{
     Acks, ProducePartition, ProduceRequest, ProduceResponse, ProducedPartition,
 };
-use crate::message::{Records, Response};
+use crate::message::{Records, Request, Response};
+use crate::record::BatchHeader;
 use crate::time::{Now, Timestamp};
 
 impl Broker {
@@ -22,13 +27,54 @@ impl Broker {
         &mut self,
         now: Now,
         client: (ConnId, CorrelationId),
+        shared: &Arc<Request>,
         request: &ProduceRequest,
+        out: &mut Effects,
+    ) {
+        match self.claim(request) {
+            Some(claim) => self.await_enrolment(now, client, shared, claim),
+            None => self.append_all(now, client, request, &Verdicts::new(), out),
+        }
+    }
+
+    /// The partitions where a transaction writes for the first time, as far as this broker knows:
+    /// its coordinator must know of them first.
+    fn claim(&self, request: &ProduceRequest) -> Option<Claim> {
+        let transactional_id = request.transactional_id.as_ref()?;
+        let mut claim = None;
+        for partition in &request.partitions {
+            let id = self.hosted(&partition.topic, partition.partition).ok();
+            let batch = single(&partition.records).ok();
+            let header = batch.and_then(|batch| BatchHeader::parse(batch).ok());
+            let (Some(id), Some(header)) = (id, header) else { continue };
+            let session = (header.producer_id, header.producer_epoch);
+            if !header.is_transactional() || self.is_enrolled(id, session) {
+                continue;
+            }
+            let claim = claim.get_or_insert_with(|| Claim {
+                transactional_id: Arc::clone(transactional_id),
+                session,
+                version: request.version,
+                partitions: BTreeSet::new(),
+            });
+            claim.partitions.insert(id);
+        }
+        claim
+    }
+
+    /// Appends what no verdict forbids, and answers when `acks` says so.
+    pub(super) fn append_all(
+        &mut self,
+        now: Now,
+        client: (ConnId, CorrelationId),
+        request: &ProduceRequest,
+        verdicts: &Verdicts,
         out: &mut Effects,
     ) {
         let mut answers = Vec::with_capacity(request.partitions.len());
         let mut waiting: Vec<(usize, PartitionId, Offset)> = Vec::new();
         for (index, partition) in request.partitions.iter().enumerate() {
-            let (answer, required) = self.append(now, request.acks, partition, out);
+            let (answer, required) = self.append(now, request.acks, partition, verdicts, out);
             if let Some((id, offset)) = required {
                 waiting.push((index, id, offset));
             }
@@ -60,6 +106,7 @@ impl Broker {
         now: Now,
         acks: Acks,
         partition: &ProducePartition,
+        verdicts: &Verdicts,
         out: &mut Effects,
     ) -> (ProducedPartition, Option<(PartitionId, Offset)>) {
         let mut answer = ProducedPartition {
@@ -71,7 +118,7 @@ impl Broker {
             log_start_offset: Offset::NONE,
             current_leader: None,
         };
-        let appended = self.append_batch(now, acks, partition, out);
+        let appended = self.append_batch(now, acks, partition, verdicts, out);
         let (id, appended) = match appended {
             Ok(appended) => appended,
             Err(error) => {
@@ -113,10 +160,17 @@ impl Broker {
         now: Now,
         acks: Acks,
         partition: &ProducePartition,
+        verdicts: &Verdicts,
         out: &mut Effects,
     ) -> Result<(PartitionId, Appended), ErrorCode> {
         let id = self.hosted(&partition.topic, partition.partition)?;
         let batch = single(&partition.records)?;
+        if kind_of(self.metadata.image(), id).is_some() {
+            return Err(ErrorCode::InvalidTopicException);
+        }
+        if let Some(error) = verdicts.get(&id).filter(|error| !error.is_ok()) {
+            return Err(*error);
+        }
         let ctx = context!(self, now);
         let replica = self.partitions.touch(id).expect("only what is hosted is found");
         let appended = replica.append(&ctx, acks, batch, out)?;

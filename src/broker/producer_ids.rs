@@ -28,6 +28,8 @@ pub(super) struct ProducerIds {
     next: i64,
     end: i64,
     waiting: VecDeque<Waiting>,
+    /// A coordinator found the block used up, and will be asked again.
+    wanted: bool,
     in_flight: bool,
     retry_at: Instant,
 }
@@ -46,6 +48,13 @@ impl ProducerIds {
         id
     }
 
+    /// The same for a coordinator, which does not wait.
+    pub(super) fn take_now(&mut self) -> Option<ProducerId> {
+        let id = self.draw();
+        self.wanted |= id.is_none();
+        id
+    }
+
     fn draw(&mut self) -> Option<ProducerId> {
         let id = self.next;
         (id < self.end).then(|| {
@@ -56,7 +65,8 @@ impl ProducerIds {
 
     /// When to ask the controller for a block; none if nobody waits or it is asked already.
     pub(super) fn due(&self) -> Option<Instant> {
-        (!self.waiting.is_empty() && !self.in_flight).then_some(self.retry_at)
+        let wanted = self.wanted || !self.waiting.is_empty();
+        (wanted && !self.in_flight).then_some(self.retry_at)
     }
 
     pub(super) fn asked(&mut self) {
@@ -75,6 +85,7 @@ impl ProducerIds {
             return Vec::new();
         }
         self.in_flight = false;
+        self.wanted = false;
         self.next = answer.first.0;
         self.end = answer.first.0.saturating_add(i64::from(answer.count));
         let mut served = Vec::new();

@@ -108,6 +108,7 @@ impl Broker {
         self.fetchers.follow(id, None, out);
         self.settle_partitions(now, out);
         let replica = self.partitions.remove(id).expect("it was just here");
+        self.coordinator_evicted(id, out);
         self.purgatory.forget(id);
         remove_log(replica.log().id(), out);
     }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::broker::controller_channel::ControllerChannel;
+use crate::broker::coordination::Coordinators;
 use crate::broker::fetcher::Fetchers;
 use crate::broker::forward::Forwards;
 use crate::broker::isr_changes::IsrChanges;
@@ -15,6 +16,7 @@ use crate::broker::metadata_log::Metadata;
 use crate::broker::partitions::Partitions;
 use crate::broker::producer_ids::ProducerIds;
 use crate::broker::purgatory::Purgatory;
+use crate::broker::transaction::Transactions;
 use crate::broker::{Broker, BrokerSetup, METADATA_LOG, Timer, checkpoint};
 use crate::config::ServerConfig;
 use crate::format::MetaProperties;
@@ -104,6 +106,8 @@ impl Broker {
             partitions: Partitions::new(LogId(last_log.0 + 1)),
             fetchers: Fetchers::new(),
             purgatory: Purgatory::default(),
+            coordinators: Coordinators::new(),
+            transactions: Transactions::new(),
             timers,
             auto_creating: BTreeSet::new(),
             found: Found::new(found),

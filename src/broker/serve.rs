@@ -8,8 +8,7 @@ use crate::error::ErrorCode;
 use crate::ids::{ConnId, CorrelationId};
 use crate::machine::Effects;
 use crate::message::metadata::MetadataRequest;
-use crate::message::produce::InitProducerIdRequest;
-use crate::message::{Request, Response, refusal};
+use crate::message::{Request, Response};
 use crate::time::{Duration, Now};
 
 impl Broker {
@@ -25,12 +24,20 @@ impl Broker {
             return;
         }
         match &**request {
-            Request::Produce(produce) => self.produce(now, client, produce, out),
+            Request::Produce(produce) => self.produce(now, client, request, produce, out),
             Request::Fetch(fetch) => self.fetch(now, client, request, fetch, out),
             Request::ListOffsets(ask) => self.list_offsets(client, ask, out),
             Request::OffsetForLeaderEpoch(ask) => self.epoch_ends(now, client, ask, out),
             Request::DeleteRecords(delete) => self.delete_records(now, client, delete, out),
-            Request::InitProducerId(init) => self.init_producer_id(now, client, init, out),
+            Request::InitProducerId(init) if init.transactional_id.is_some() => {
+                self.coordinate(now, client, request, out);
+            }
+            Request::InitProducerId(_) => self.init_producer_id(now, client, out),
+            Request::WriteTxnMarkers(markers) => self.write_markers(now, client, markers, out),
+            Request::DescribeProducers(ask) => {
+                let answer = self.describe_producers(ask);
+                Self::respond(client, Response::DescribeProducers(answer), out);
+            }
             Request::Metadata(ask) => self.metadata_asked(now, client, ask, out),
             Request::DescribeCluster(ask) => {
                 let server = &self.setup.server;
@@ -78,15 +85,8 @@ impl Broker {
             | Request::AddPartitionsToTxn(_)
             | Request::AddOffsetsToTxn(_)
             | Request::EndTxn(_)
-            | Request::WriteTxnMarkers(_)
-            | Request::DescribeProducers(_)
             | Request::DescribeTransactions(_)
-            | Request::ListTransactions(_) => {
-                let error = ErrorCode::CoordinatorNotAvailable;
-                let answer = refusal::coordinated(request, error);
-                let answer = answer.expect("what is a coordinator's can be refused");
-                Self::respond(client, answer, out);
-            }
+            | Request::ListTransactions(_) => self.coordinate(now, client, request, out),
             Request::Vote(_)
             | Request::BeginQuorumEpoch(_)
             | Request::EndQuorumEpoch(_)
@@ -133,18 +133,7 @@ impl Broker {
         Self::respond(client, Response::Metadata(answer), out);
     }
 
-    fn init_producer_id(
-        &mut self,
-        now: Now,
-        client: (ConnId, CorrelationId),
-        request: &InitProducerIdRequest,
-        out: &mut Effects,
-    ) {
-        if request.transactional_id.is_some() {
-            // There is no transaction coordinator.
-            Self::respond(client, id_answer(Err(ErrorCode::UnsupportedVersion)), out);
-            return;
-        }
+    fn init_producer_id(&mut self, now: Now, client: (ConnId, CorrelationId), out: &mut Effects) {
         // Without a transactional id every request is for a new session, whatever id it names.
         if let Some(id) = self.producer_ids.take(now.mono, client) {
             Self::respond(client, id_answer(Ok(id)), out);

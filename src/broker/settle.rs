@@ -19,6 +19,8 @@ impl Broker {
         self.settle_partitions(now, out);
         self.fetch_from_leaders(now, out);
         self.run_errands(now, out);
+        self.run_transactions(now, out);
+        self.coordinators.settle(out);
     }
 
     /// Looks at what the touched partitions say has moved, and completes exactly those who wait for
@@ -43,9 +45,16 @@ impl Broker {
             }
             if changes.role || changes.high_watermark || changes.proposal {
                 self.complete_produces(now, id, out);
+                self.complete_markers(now, id, out);
             }
             if changes.role || changes.high_watermark || changes.end_offset {
                 self.complete_fetches(now, id, changes.role, out);
+            }
+            if changes.role {
+                self.coordinator_role(now, id, out);
+            }
+            if changes.high_watermark {
+                self.coordinator_committed(now, id, out);
             }
             if changes.start_offset || changes.role {
                 self.complete_deletions(now, id, out);

@@ -13,6 +13,7 @@ use crate::log::index::BatchMeta;
 use crate::log::producer::Numbered;
 use crate::log::segment::Segment;
 use crate::machine::{Effect, Effects};
+use crate::message::transaction::TransactionVersion;
 use crate::record::{
     self, BatchError, BatchHeader, Compression, check_records, stamp, stamp_append_time, verify,
 };
@@ -37,6 +38,8 @@ pub struct Marker {
     pub producer_epoch: ProducerEpoch,
     pub coordinator_epoch: i32,
     pub commit: bool,
+    /// How strictly producer epochs are compared (KIP-1228).
+    pub version: TransactionVersion,
 }
 
 /// Who a batch comes from.
@@ -114,16 +117,8 @@ impl Log {
         epoch: LeaderEpoch,
         marker: Marker,
         out: &mut Effects,
-    ) -> Result<Appended, ErrorCode> {
-        if let Some(producer) = self.producers.get(marker.producer_id) {
-            if marker.producer_epoch < producer.epoch {
-                return Err(ErrorCode::InvalidProducerEpoch);
-            }
-            // KIP-98: a coordinator that was replaced has no say.
-            if marker.coordinator_epoch < producer.coordinator_epoch {
-                return Err(ErrorCode::TransactionCoordinatorFenced);
-            }
-        }
+    ) -> Result<(Appended, Bytes), ErrorCode> {
+        let written = self.check_marker(marker)?;
         let batch = record::marker(
             marker.producer_id,
             marker.producer_epoch,
@@ -131,7 +126,38 @@ impl Log {
             marker.coordinator_epoch,
             now.wall,
         );
-        self.append_own(epoch, &batch, out)
+        if written {
+            let (base, last) = (self.end, self.end + -1);
+            let timestamp = Timestamp::NONE;
+            return Ok((Appended { base, last, duplicate: true, timestamp }, batch));
+        }
+        Ok((self.append_own(epoch, &batch, out)?, batch))
+    }
+
+    /// Whether a marker may be written; true if it was before.
+    fn check_marker(&self, marker: Marker) -> Result<bool, ErrorCode> {
+        let Some(producer) = self.producers.get(marker.producer_id) else { return Ok(false) };
+        let defects = self.config().defects;
+        // KIP-98: a coordinator that was replaced has no say.
+        if marker.coordinator_epoch < producer.coordinator_epoch
+            && !defects.has(Defect::ZombieTcMarker)
+        {
+            return Err(ErrorCode::TransactionCoordinatorFenced);
+        }
+        if marker.producer_epoch < producer.epoch {
+            return Err(ErrorCode::InvalidProducerEpoch);
+        }
+        // KIP-1228: with version 2 a transaction ends above the epoch that it wrote with, so a
+        // marker of the present epoch is that of the transaction before.
+        let strict =
+            marker.version == TransactionVersion::V2 && !defects.has(Defect::Tv2MarkerSameEpochOk);
+        if strict && marker.producer_epoch == producer.epoch {
+            return match producer.transaction_start {
+                Some(_) => Err(ErrorCode::InvalidProducerEpoch),
+                None => Ok(true),
+            };
+        }
+        Ok(false)
     }
 
     /// Appends what a follower fetched, chunks of whole batches, with the offsets and epochs that

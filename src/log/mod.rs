@@ -332,6 +332,10 @@ impl Log {
     /// begins that is open or decided above `high_watermark`, or that itself.
     #[must_use]
     pub fn last_stable_offset(&self, high_watermark: Offset) -> Offset {
+        // KIP-98: what is not decided yet may still be aborted.
+        if self.config().defects.has(Defect::LsoIgnoresOpen) {
+            return high_watermark;
+        }
         let unstable = self.producers.first_unstable(high_watermark);
         unstable.map_or(high_watermark, |first| first.min(high_watermark))
     }

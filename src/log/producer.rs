@@ -204,15 +204,19 @@ impl Producers {
         producer.last_timestamp = batch.max_timestamp;
         match batch.kind {
             BatchKind::Data => {
+                // A coordinator's own batches are not numbered.
+                let numbered = batch.base_sequence >= 0;
                 let by = i32::try_from(batch.last - batch.base).expect("a batch's own delta");
                 let Sequencing { max, defects } = rules;
-                producer.remember(SentBatch {
-                    first_sequence: batch.base_sequence,
-                    last_sequence: advance_sequence(batch.base_sequence, by, max, defects),
-                    base: batch.base,
-                    last: batch.last,
-                    timestamp: batch.max_timestamp,
-                });
+                if numbered {
+                    producer.remember(SentBatch {
+                        first_sequence: batch.base_sequence,
+                        last_sequence: advance_sequence(batch.base_sequence, by, max, defects),
+                        base: batch.base,
+                        last: batch.last,
+                        timestamp: batch.max_timestamp,
+                    });
+                }
                 if batch.transactional && producer.transaction_start.is_none() {
                     producer.transaction_start = Some(batch.base);
                     state.open.insert(batch.base, id);

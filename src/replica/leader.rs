@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::defect::Defect;
 use crate::error::ErrorCode;
 use crate::ids::{BrokerEpoch, NodeId, Offset};
-use crate::log::Appended;
+use crate::log::{Appended, Marker};
 use crate::machine::Effects;
 use crate::message::fetch::FetchPartition;
 use crate::message::produce::Acks;
@@ -172,6 +172,53 @@ impl Replica {
             self.advance_high_watermark(ctx, out);
         }
         Ok(appended)
+    }
+
+    /// Appends a batch of this broker's own coordinator, as with acks=all.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER`, `NOT_ENOUGH_REPLICAS` or `KAFKA_STORAGE_ERROR`; nothing was
+    /// appended then.
+    pub fn append_own(
+        &mut self,
+        ctx: &Context<'_>,
+        batch: &Bytes,
+        out: &mut Effects,
+    ) -> Result<Appended, ErrorCode> {
+        let Role::Leader(leader) = &self.role else {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        };
+        if leader.isr.committed().len() < self.acks_min_isr(ctx) {
+            return Err(ErrorCode::NotEnoughReplicas);
+        }
+        let appended = self.log.append_own(self.leader_epoch, batch, out)?;
+        self.changes.end_offset = true;
+        self.advance_high_watermark(ctx, out);
+        Ok(appended)
+    }
+
+    /// Appends the marker that ends a producer's transaction, as with acks=all; gives its bytes too.
+    ///
+    /// # Errors
+    /// As [`Self::append_own`], and those of [`crate::log::Log::append_control`].
+    pub fn append_marker(
+        &mut self,
+        ctx: &Context<'_>,
+        marker: Marker,
+        out: &mut Effects,
+    ) -> Result<(Appended, Bytes), ErrorCode> {
+        let Role::Leader(leader) = &self.role else {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        };
+        if leader.isr.committed().len() < self.acks_min_isr(ctx) {
+            return Err(ErrorCode::NotEnoughReplicas);
+        }
+        let (appended, batch) = self.log.append_control(ctx.now, self.leader_epoch, marker, out)?;
+        if !appended.duplicate {
+            self.changes.end_offset = true;
+            self.advance_high_watermark(ctx, out);
+        }
+        Ok((appended, batch))
     }
 
     /// Whether a produce with acks=all whose records end below `required` is done, and how. None:

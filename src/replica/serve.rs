@@ -105,7 +105,14 @@ impl Replica {
     fn readable_end(&self, isolation: Isolation) -> Offset {
         match isolation {
             Isolation::ReadUncommitted => self.high_watermark,
-            Isolation::ReadCommitted => self.last_stable_offset(),
+            Isolation::ReadCommitted => {
+                let stable = self.last_stable_offset();
+                // The first record that is not stable is one too many (Redpanda #3036).
+                if self.log.config().defects.has(Defect::LsoOffByOne) {
+                    return stable.next().min(self.high_watermark);
+                }
+                stable
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! A producer's batches: once, in order, without a gap (KIP-98).
 
 use super::*;
+use crate::message::transaction::TransactionVersion;
 
 /// The sequence numbers, wrapping after 7, with some rules broken.
 fn log_with(defects: &[Defect]) -> Log {
@@ -133,13 +134,16 @@ fn transactional(sequence: i32) -> Bytes {
 }
 
 fn end(log: &mut Log, coordinator_epoch: i32, commit: bool) -> Result<Appended, ErrorCode> {
+    let version = TransactionVersion::V1;
     let marker = Marker {
+        version,
         producer_id: ProducerId(1),
         producer_epoch: ProducerEpoch(3),
         coordinator_epoch,
         commit,
     };
-    log.append_control(now(9), LeaderEpoch(0), marker, &mut Effects::new())
+    let (appended, _) = log.append_control(now(9), LeaderEpoch(0), marker, &mut Effects::new())?;
+    Ok(appended)
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Journal for TestLog {
         }
     }
 
-    fn producer_id(&mut self) -> Option<crate::ids::ProducerId> {
+    fn producer_id(&mut self) -> Option<ProducerId> {
         None
     }
 }
