@@ -37,6 +37,9 @@ pub fn report(report: &Report, around: &[String]) -> String {
         report.leaders, report.controllers
     );
     let _ = writeln!(text, "faults     {}", pairs(&report.faults));
+    if !report.atlas_on {
+        let _ = writeln!(text, "atlas      off: any fault goes, only safety is checked");
+    }
     if !report.sometimes.is_empty() {
         let _ = writeln!(text, "reached    {}", pairs(&report.sometimes));
     }

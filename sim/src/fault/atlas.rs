@@ -10,8 +10,17 @@ use seedlog::metadata::{Image, PartitionImage};
 
 use crate::cluster::Process;
 use crate::run::Run;
+use crate::scenario::Scenario;
 use crate::scenario::script::Role;
-use crate::world::ProcessId;
+use crate::world::{ProcessId, Seed};
+
+/// Whether faults stop short of what cannot be survived. With the atlas off anything goes, and only
+/// safety is checked; a swarm draws that for a quarter of its seeds.
+#[must_use]
+pub fn atlas_on(scenario: &Scenario, seed: Seed) -> bool {
+    let mut rng = seed.stream("atlas", 0, 0);
+    scenario.atlas.on.unwrap_or_else(|| !scenario.swarm || !rng.chance(1, 4))
+}
 
 /// Servers whose disks have lost something that they have not got back from others.
 #[derive(Clone, Debug, Default)]
@@ -41,10 +50,10 @@ impl Lossy {
 impl Run {
     /// Whether one more process of its kind may be away.
     pub(super) fn may_be_away(&self, process: ProcessId) -> bool {
-        let atlas = &self.scenario.atlas;
-        if !atlas.on {
+        if !self.atlas_on {
             return true;
         }
+        let atlas = &self.scenario.atlas;
         let role = self.cluster.who(process).role;
         let limit = match role {
             Role::Broker => atlas.brokers,
@@ -90,7 +99,7 @@ impl Run {
     /// is
     /// up, known to the controller, and whole.
     fn may_go(&self, process: ProcessId, allows: impl Fn(&PartitionImage, bool) -> bool) -> bool {
-        if !self.scenario.atlas.on {
+        if !self.atlas_on {
             return true;
         }
         let Some(node) = self.cluster.node(process) else { return true };

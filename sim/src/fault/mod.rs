@@ -9,5 +9,5 @@ mod heal;
 mod source;
 mod strike;
 
-pub use atlas::Lossy;
+pub use atlas::{Lossy, atlas_on};
 pub use source::{Source, sources};

@@ -276,10 +276,10 @@ impl Run {
     /// Servers and clients that may be cut off together: as many as the atlas allows.
     fn minority(&self, rng: &mut Rng) -> Vec<ProcessId> {
         let mut inside = Vec::new();
-        let atlas = &self.scenario.atlas;
+        let (atlas, on) = (&self.scenario.atlas, self.atlas_on);
         let limits = [
-            (Role::Broker, if atlas.on { atlas.brokers } else { self.cluster.brokers }),
-            (Role::Controller, if atlas.on { atlas.controllers } else { self.cluster.controllers }),
+            (Role::Broker, if on { atlas.brokers } else { self.cluster.brokers }),
+            (Role::Controller, if on { atlas.controllers } else { self.cluster.controllers }),
         ];
         let away = self.away();
         for (role, limit) in limits {

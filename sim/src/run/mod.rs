@@ -71,6 +71,8 @@ pub struct Run {
     formats: Vec<u64>,
     /// Calls that close brokers, counted.
     closes: u64,
+    /// Whether faults stop short of what cannot be survived.
+    pub(crate) atlas_on: bool,
     pub(crate) sources: Vec<Source>,
     /// Whether sources still strike.
     pub(crate) raging: bool,
@@ -117,6 +119,7 @@ impl Run {
             lagged: Vec::new(),
             formats: vec![0; cluster.everybody().count()],
             closes: 0,
+            atlas_on: fault::atlas_on(scenario, seed),
             sources: fault::sources(scenario, seed),
             raging: true,
             lossy: Lossy::default(),

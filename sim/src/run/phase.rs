@@ -259,7 +259,7 @@ impl Run {
 
     fn end_safety(&mut self) {
         self.end_faults();
-        if self.scenario.phases.liveness == Duration::ZERO || !self.scenario.atlas.on {
+        if self.scenario.phases.liveness == Duration::ZERO || !self.atlas_on {
             return self.finish();
         }
         self.heal_core();

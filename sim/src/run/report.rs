@@ -67,6 +67,8 @@ pub struct Report {
     pub consumed: u64,
     pub leaders: u64,
     pub controllers: u64,
+    /// Whether faults stopped short of what cannot be survived; if not, only safety was checked.
+    pub atlas_on: bool,
     pub faults: Vec<(String, u64)>,
     /// Code, name, checked, violations.
     pub checks: Vec<(String, String, u64, u64)>,
@@ -98,6 +100,7 @@ impl Run {
             consumed: self.workload.consumers.iter().map(|c| c.consumed).sum(),
             leaders: marks.leaders,
             controllers: marks.controllers,
+            atlas_on: self.atlas_on,
             faults: self
                 .world
                 .delivered_faults()
@@ -249,6 +252,7 @@ impl Report {
             "consumed": self.consumed,
             "leaders": self.leaders,
             "controllers": self.controllers,
+            "atlas": self.atlas_on,
             "faults": faults,
             "checks": checks,
             "sometimes": sometimes,

@@ -128,3 +128,27 @@ fn who_is_cut_off_from_the_core_is_cut_off_from_everybody() {
     }
     assert!(run.world.is_blocked(well, away), "also from who is outside, but well");
 }
+
+#[test]
+fn a_swarm_draws_the_atlas_and_a_scenario_that_says_it_gets_it() {
+    let off = |more: &str| {
+        let (scenario, _) = scenario(more);
+        (0..40).filter(|seed| !fault::atlas_on(&scenario, Seed(*seed))).count()
+    };
+    assert_eq!(off(""), 0);
+    let drawn = off("swarm = true");
+    assert!((4..=16).contains(&drawn), "{drawn} of 40");
+    assert_eq!(off("swarm = true\n[atlas]\non = true"), 0);
+    assert_eq!(off("[atlas]\non = false"), 40);
+}
+
+#[test]
+fn without_the_atlas_only_safety_is_checked() {
+    for on in [true, false] {
+        let (scenario, _) = scenario(&format!("[atlas]\non = {on}"));
+        let report = execute(&scenario, 1);
+        assert_eq!((report.atlas_on, report.verdict), (on, Verdict::Held));
+        // Whether everything is read in the end is asked after the liveness phase.
+        assert_eq!(report.count("check.J8") > 0, on);
+    }
+}

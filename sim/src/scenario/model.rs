@@ -84,8 +84,8 @@ pub struct Phases {
 /// Which faults are survivable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Atlas {
-    /// Off: anything goes, and only safety is checked.
-    pub on: bool,
+    /// Off: anything goes, and only safety is checked. None: on, or what a swarm draws.
+    pub on: Option<bool>,
     /// Brokers that may be away (down, paused, cut off) at the same time.
     pub brokers: u32,
     /// Controllers that may be away at the same time.

@@ -370,12 +370,12 @@ fn atlas(root: &mut Table<'_>, cluster: &Cluster, topics: &[Topic]) -> Result<At
         topic.replication_factor - min.clamp(1, topic.replication_factor)
     };
     let mut atlas = Atlas {
-        on: true,
+        on: None,
         brokers: topics.iter().map(spare).min().unwrap_or(0).max(1),
         controllers: (cluster.controllers - 1) / 2,
     };
     let Some(mut table) = root.table("atlas")? else { return Ok(atlas) };
-    atlas.on = table.boolean("on")?.unwrap_or(atlas.on);
+    atlas.on = table.boolean("on")?;
     if let Some(brokers) = table.number("brokers", 0, 99)? {
         atlas.brokers = u32_of(brokers);
     }
