@@ -106,7 +106,7 @@ pub struct Broker {
     timers: Timers<Timer>,
     /// Topics that are being made because somebody asked about them.
     auto_creating: BTreeSet<TopicName>,
-    /// What the disk held at the start, until the metadata tells what to do with it.
+    /// What the disk held at the start, until the metadata tells what to do with it: empty then.
     found: Found,
     /// The last checkpoint of high watermarks, not to write the same again.
     written_high_watermarks: Bytes,

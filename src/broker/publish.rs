@@ -26,7 +26,7 @@ impl Broker {
             self.place(now, id, out);
         }
         if first {
-            for stray in self.found.take_strays() {
+            for stray in core::mem::take(&mut self.found).into_strays() {
                 remove_log(stray.log, out);
             }
         }

@@ -56,9 +56,9 @@ impl Found {
         Some(self.survived.logs.remove(index))
     }
 
-    /// Takes everything that nobody claimed.
-    pub(super) fn take_strays(&mut self) -> Vec<SurvivedLog> {
-        core::mem::take(&mut self.survived.logs)
+    /// The logs that nobody claimed. All the rest has served its purpose.
+    pub(super) fn into_strays(self) -> Vec<SurvivedLog> {
+        self.survived.logs
     }
 }
 
