@@ -4,6 +4,8 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::ops::{Add, AddAssign, Sub};
 
+use crate::rng::Rng;
+
 /// Makes a `Copy` integer newtype with `Display`.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -175,6 +177,15 @@ pub struct Uuid(pub [u32; 4]);
 
 impl Uuid {
     pub const ZERO: Uuid = Uuid([0; 4]);
+
+    #[must_use]
+    pub fn random(rng: &mut Rng) -> Self {
+        let mut words = [0; 4];
+        for word in &mut words {
+            *word = u32::try_from(rng.below(1 << 32)).expect("drawn below 2^32");
+        }
+        Uuid(words)
+    }
 
     #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {

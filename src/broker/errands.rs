@@ -2,10 +2,9 @@
 
 use alloc::sync::Arc;
 
-use crate::broker::Broker;
 use crate::broker::controller_channel::{Errand, Lane};
 use crate::broker::lifecycle::Report;
-use crate::broker::{context, refuse};
+use crate::broker::{Broker, context};
 use crate::error::ErrorCode;
 use crate::event::Event;
 use crate::ids::{ConnId, CorrelationId, ProducerEpoch, ProducerId, TopicName};
@@ -14,7 +13,7 @@ use crate::message::admin::{CreatableTopic, CreateTopicsRequest};
 use crate::message::cluster::AllocateProducerIdsRequest;
 use crate::message::partition::{AlterPartitionRequest, AlterPartitionResponse};
 use crate::message::produce::InitProducerIdResponse;
-use crate::message::{Request, Response};
+use crate::message::{Request, Response, refusal};
 use crate::time::{Instant, Now, earliest};
 
 impl Broker {
@@ -136,7 +135,7 @@ impl Broker {
         response: &Arc<Response>,
         out: &mut Effects,
     ) {
-        if refuse::error_of(response) == ErrorCode::NotController {
+        if refusal::error_of(response) == ErrorCode::NotController {
             self.forwards.retry(now.mono, number);
         } else if let Some(client) = self.forwards.take(number) {
             let (to, correlation) = (client.to, client.correlation);
@@ -170,7 +169,7 @@ impl Broker {
     /// Sends those away who have waited too long for the controller.
     pub(super) fn expire_errands(&mut self, now: Now, out: &mut Effects) {
         for late in self.forwards.expire(now.mono) {
-            let answer = refuse::refusal(&late.request, ErrorCode::RequestTimedOut)
+            let answer = refusal::controlled(&late.request, ErrorCode::RequestTimedOut)
                 .expect("what is forwarded can be refused");
             Self::respond((late.to, late.correlation), answer, out);
         }

@@ -25,7 +25,6 @@ mod producer_ids;
 mod publish;
 mod purgatory;
 mod recovery;
-mod refuse;
 mod serve;
 mod settle;
 mod shutdown;

@@ -18,8 +18,7 @@ use crate::broker::producer_ids::ProducerIds;
 use crate::broker::purgatory::Purgatory;
 use crate::broker::transaction::Transactions;
 use crate::broker::{Broker, BrokerSetup, METADATA_LOG, Timer, checkpoint};
-use crate::config::ServerConfig;
-use crate::format::MetaProperties;
+use crate::format;
 use crate::ids::{BrokerEpoch, LogId, Offset, PartitionId, Uuid};
 use crate::machine::{Effect, Effects, FileKey, LogName, Survived, SurvivedLog};
 use crate::message::raft::ReplicaKey;
@@ -75,9 +74,14 @@ impl Broker {
         out: &mut Effects,
     ) -> Self {
         let mut rng = Rng::new(seed);
-        let directory = directory(&setup.server, &survived, &mut rng, out);
+        let server = &setup.server;
+        let file = survived.file(FileKey::MetaProperties);
+        let (directory, file) = format::identity(file, &server.cluster_id, server.node, &mut rng);
+        if let Some(value) = file {
+            out.push(Effect::Save { file: FileKey::MetaProperties, value });
+        }
         let previous_epoch = last_clean_epoch(&survived, out);
-        let incarnation = draw(&mut rng);
+        let incarnation = Uuid::random(&mut rng);
         let key = ReplicaKey { node: setup.server.node, directory };
         let mut seed = [0; 32];
         for chunk in seed.chunks_exact_mut(8) {
@@ -118,28 +122,6 @@ impl Broker {
         broker.settle(now, out);
         broker
     }
-}
-
-fn draw(rng: &mut Rng) -> Uuid {
-    let mut words = [0; 4];
-    for word in &mut words {
-        *word = u32::try_from(rng.below(1 << 32)).expect("drawn below 2^32");
-    }
-    Uuid(words)
-}
-
-/// The identity of the disk; a blank one gets its own.
-fn directory(server: &ServerConfig, survived: &Survived, rng: &mut Rng, out: &mut Effects) -> Uuid {
-    let file = survived.file(FileKey::MetaProperties);
-    let known = file.and_then(|file| MetaProperties::decode(file));
-    if let Some(properties) = known.filter(|properties| properties.node == server.node) {
-        return properties.directory;
-    }
-    let directory = draw(rng);
-    let cluster_id = Arc::clone(&server.cluster_id);
-    let properties = MetaProperties { cluster_id, node: server.node, directory };
-    out.push(Effect::Save { file: FileKey::MetaProperties, value: properties.encode() });
-    directory
 }
 
 /// The epoch of the last incarnation if it was shut down cleanly (KIP-966). The mark holds for one

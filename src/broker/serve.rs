@@ -3,12 +3,12 @@
 use alloc::sync::Arc;
 
 use crate::broker::errands::id_answer;
-use crate::broker::{Broker, configs, metadata_api, refuse};
+use crate::broker::{Broker, configs, metadata_api};
 use crate::error::ErrorCode;
 use crate::ids::{ConnId, CorrelationId};
 use crate::machine::Effects;
 use crate::message::metadata::MetadataRequest;
-use crate::message::{Request, Response};
+use crate::message::{Request, Response, refusal};
 use crate::time::{Duration, Now};
 
 impl Broker {
@@ -64,7 +64,7 @@ impl Broker {
             | Request::BrokerHeartbeat(_)
             | Request::AllocateProducerIds(_)
             | Request::AlterPartition(_) => {
-                let answer = refuse::refusal(request, ErrorCode::NotController);
+                let answer = refusal::controlled(request, ErrorCode::NotController);
                 let answer = answer.expect("what is a controller's can be refused");
                 Self::respond(client, answer, out);
             }

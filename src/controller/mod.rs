@@ -45,8 +45,8 @@ use crate::controller::rules::Rules;
 use crate::controller::session::Sessions;
 use crate::coordinator::Shard;
 use crate::event::Event;
-use crate::format::MetaProperties;
-use crate::ids::{LogId, Offset, Uuid};
+use crate::format;
+use crate::ids::{LogId, Offset};
 use crate::machine::{Effect, Effects, FileKey, Input, LogName, Machine, Survived};
 use crate::message::raft::ReplicaKey;
 use crate::metadata::{Image, MetadataRecord};
@@ -96,10 +96,13 @@ impl Controller {
     ) -> Self {
         let mut rng = Rng::new(seed);
         let raft_rng = Rng::from_number(rng.next_u64());
-        let key = ReplicaKey {
-            node: setup.server.node,
-            directory: directory(&setup.server, &survived, &mut rng, out),
-        };
+        let server = &setup.server;
+        let file = survived.file(FileKey::MetaProperties);
+        let (directory, file) = format::identity(file, &server.cluster_id, server.node, &mut rng);
+        if let Some(value) = file {
+            out.push(Effect::Save { file: FileKey::MetaProperties, value });
+        }
+        let key = ReplicaKey { node: server.node, directory };
         let logs = survived.logs.iter();
         let log = logs.filter(|log| *log.name == LogName::Metadata).map(|log| log.log).next();
         let log = log.unwrap_or(LogId(0));
@@ -217,22 +220,6 @@ impl Controller {
         self.shard.load(image, end);
         out.note(Event::StateApplied { offset: end + -1, state: self.digest });
     }
-}
-
-/// The identity of the disk, which a wiped one gets anew (KIP-853).
-fn directory(server: &ServerConfig, survived: &Survived, rng: &mut Rng, out: &mut Effects) -> Uuid {
-    let file = survived.file(FileKey::MetaProperties);
-    if let Some(properties) = file.and_then(|file| MetaProperties::decode(file)) {
-        return properties.directory;
-    }
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&rng.next_u64().to_be_bytes());
-    bytes[8..].copy_from_slice(&rng.next_u64().to_be_bytes());
-    let directory = Uuid::from_bytes(bytes);
-    let cluster_id = Arc::clone(&server.cluster_id);
-    let value = MetaProperties { cluster_id, node: server.node, directory }.encode();
-    out.push(Effect::Save { file: FileKey::MetaProperties, value });
-    directory
 }
 
 impl Machine for Controller {

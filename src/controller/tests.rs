@@ -10,7 +10,8 @@ use super::*;
 use crate::config::{QuorumConfig, Voter};
 use crate::defect::{Defect, Defects};
 use crate::error::ErrorCode;
-use crate::ids::{BrokerEpoch, ConnId, CorrelationId, Endpoint, NodeId, ProducerId};
+use crate::format::MetaProperties;
+use crate::ids::{BrokerEpoch, ConnId, CorrelationId, Endpoint, NodeId, ProducerId, Uuid};
 use crate::machine::SurvivedLog;
 use crate::message::admin::{CreatableTopic, CreateTopicsRequest, ListReassignmentsRequest};
 use crate::message::cluster::{

@@ -1,4 +1,4 @@
-//! The answer to a request that is refused as a whole: each API has its own place for the error.
+//! Refusals of what coordinators of groups and transactions serve.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
