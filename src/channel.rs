@@ -292,6 +292,9 @@ impl<P: Ord + Clone, T> Channels<P, T> {
 }
 
 #[cfg(test)]
+mod table;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::message::metadata::MetadataRequest;

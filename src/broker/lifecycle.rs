@@ -182,6 +182,9 @@ impl Lifecycle {
 }
 
 #[cfg(test)]
+mod table;
+
+#[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
 

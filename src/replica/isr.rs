@@ -222,6 +222,9 @@ impl Isr {
 }
 
 #[cfg(test)]
+mod table;
+
+#[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
 

@@ -1,5 +1,7 @@
 //! The producer on a scripted cluster: what it sends, and what it says became of each record.
 
+mod table;
+
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -6,6 +6,7 @@ mod leading;
 mod model;
 mod roles;
 mod serving;
+mod table;
 #[cfg(feature = "defects")]
 mod zoo;
 
