@@ -220,7 +220,7 @@ impl Ledger {
         id: PartitionId,
         offset: Offset,
         record: Option<RecordId>,
-        committed: &GhostLog,
+        (committed, deleted): (&GhostLog, Offset),
         tally: &mut Tally,
     ) {
         if let Some(record) = record {
@@ -239,7 +239,9 @@ impl Ledger {
             tally.expect(Check::NonmonotonicPoll, offset >= next, || {
                 format!("consumer {consumer} read {id} {offset} after it had read up to {next}")
             });
-            let skipped = (offset > next).then(|| skipped(committed, next, offset)).flatten();
+            // Where it was going to read is deleted: it goes on where the log begins.
+            let due = next.max(deleted);
+            let skipped = (offset > due).then(|| skipped(committed, due, offset)).flatten();
             tally.expect(Check::PollSkip, skipped.is_none(), || {
                 format!("consumer {consumer} read {id} {offset} and left out {skipped:?}")
             });

@@ -525,8 +525,8 @@ impl Checkers {
                 continue;
             }
             let record = consumed.value.as_ref().and_then(|value| RecordId::of(value));
-            let (log, tally) = (&partition.committed, &mut self.tally);
-            self.ledger.polled(consumer, id, consumed.offset, record, log, tally);
+            let (kept, tally) = ((&partition.committed, partition.deleted), &mut self.tally);
+            self.ledger.polled(consumer, id, consumed.offset, record, kept, tally);
         }
     }
 

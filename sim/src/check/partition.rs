@@ -30,6 +30,8 @@ pub struct Partition {
     pub sessions: Sessions,
     /// What brokers have lost and not got back: they were not admitted to the ISR since.
     losses: BTreeMap<NodeId, Loss>,
+    /// Records below were deleted by retention or on request, at least at one replica.
+    pub deleted: Offset,
     /// More was lost than the protocol promises to survive, or an unclean election chose a log that
     /// lacks something: what was committed is no longer expected to be there.
     pub excused: bool,
@@ -88,6 +90,7 @@ impl Partition {
     }
 
     pub fn trimmed(&mut self, node: NodeId, to: Offset) {
+        self.deleted = self.deleted.max(to);
         let replica = self.replicas.entry(node).or_default();
         replica.log.trim(to);
         if replica.log.is_empty() {

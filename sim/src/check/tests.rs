@@ -682,6 +682,18 @@ fn j5_a_consumer_that_moved_may_leave_records_out() {
 }
 
 #[test]
+fn j5_only_what_is_deleted_may_be_left_out() {
+    for (deleted, codes) in [(2, &[][..]), (1, &["J5"])] {
+        let place = |(base, number)| batch(base, 0, &records(number, 1));
+        let mut t = committed(&[(0, 1), (1, 2), (2, 3)].map(place));
+        t.poll(0, records(1, 1)[0]);
+        t.effect(B1, Effect::Trim { log: DATA, to: Offset(deleted) });
+        t.poll(2, records(3, 1)[0]);
+        assert_eq!(t.codes(), codes);
+    }
+}
+
+#[test]
 fn j6_a_poll_that_goes_back() {
     let mut t = committed(&[batch(0, 0, &records(1, 3))]);
     t.poll(0, records(1, 1)[0]);
