@@ -56,7 +56,100 @@ pub enum Event {
     /// Group coordinator: an offset was committed.
     OffsetCommitted(Arc<OffsetNote>),
     /// A rare branch was reached: proves that runs get there.
-    Sometimes(&'static str),
+    Sometimes(Mark),
+}
+
+macro_rules! marks {
+    ($($(#[$doc:meta])* $mark:ident = $name:literal,)*) => {
+        /// A rare branch that is worth proof that some run reaches it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Mark {
+            $($(#[$doc])* $mark,)*
+        }
+
+        impl Mark {
+            pub const ALL: &'static [Mark] = &[$(Mark::$mark,)*];
+
+            /// The name that reports and scenarios use.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Mark::$mark => $name,)* }
+            }
+
+            /// Its place in [`Mark::ALL`].
+            #[must_use]
+            pub const fn index(self) -> usize {
+                let mut index = 0;
+                $(
+                    if matches!(self, Mark::$mark) {
+                        return index;
+                    }
+                    index += 1;
+                )*
+                index
+            }
+        }
+    };
+}
+
+marks! {
+    /// Recovery cut off what follows the last whole batch.
+    TornTailCut = "torn-tail-cut",
+    /// A follower cut records that its leader does not have (KIP-101, KIP-279).
+    DivergenceTruncated = "divergence-truncated",
+    /// A follower began again where its leader's log begins: what came between is deleted.
+    FollowerReset = "follower-reset",
+    /// A leader refused a follower's fetch for its leader epoch (KIP-320).
+    FetchFenced = "fetch-fenced",
+    /// A follower fetched a batch that is damaged, and did not append it.
+    CorruptFetched = "corrupt-fetched",
+    /// A leader refused a damaged batch.
+    CorruptRefused = "corrupt-refused",
+    /// A leader acknowledged a batch again that its log had already (KIP-98).
+    DuplicateAnswered = "duplicate-answered",
+    /// A batch with acks=all was appended, and then the ISR was too small for it.
+    NotEnoughReplicasAfterAppend = "not-enough-replicas-after-append",
+    /// A produce request waited for its replicas until its time was up.
+    ProduceTimedOut = "produce-timed-out",
+    /// The controller refused a member that a leader wanted in its ISR, and the leader took the
+    /// proposal back (KIP-497).
+    IsrExpandRolledBack = "isr-expand-rolled-back",
+    /// The controller refused a fenced broker, or another incarnation, for an ISR (KIP-841,
+    /// KIP-903).
+    IneligibleReplica = "ineligible-replica",
+    /// The controller refused a change of an ISR that has changed since (KIP-497).
+    StaleIsrRefused = "stale-isr-refused",
+    /// A member of the ELR was elected: the ISR was empty (KIP-966).
+    ElrElected = "elr-elected",
+    /// The last known leader was elected: ISR and ELR were empty (KIP-966).
+    LastLeaderElected = "last-leader-elected",
+    /// A replica from outside of ISR and ELR was elected, as the topic allows.
+    UncleanElected = "unclean-elected",
+    /// A partition lost its leader, and nobody could take its place.
+    Leaderless = "leaderless",
+    /// A controller lost its leadership before what it had decided was committed, and refused the
+    /// requests that it had decided.
+    DecisionDropped = "decision-dropped",
+    /// A broker's registration was refused while another incarnation was alive (KIP-631).
+    RegistrationRefused = "registration-refused",
+    /// A quorum leader resigned because it heard of no majority (check-quorum).
+    CheckQuorumResigned = "check-quorum-resigned",
+    /// A voter refused a pre-vote (KIP-996).
+    PreVoteRefused = "pre-vote-refused",
+    /// A node of the quorum cut metadata records that its leader does not have.
+    MetadataTruncated = "metadata-truncated",
+    /// A node of the quorum loaded a snapshot from its leader (KIP-630).
+    SnapshotLoaded = "snapshot-loaded",
+    /// A producer sends a batch again that was refused as out of order.
+    OutOfOrderRetried = "out-of-order-retried",
+    /// A producer started its numbers over, under a higher epoch (KIP-360).
+    ProducerEpochBumped = "producer-epoch-bumped",
+    /// A producer gave a batch up whose delivery timeout was over (KIP-91).
+    BatchExpired = "batch-expired",
+    /// A consumer learned that the log it had read was cut below its position (KIP-320).
+    ConsumerTruncated = "consumer-truncated",
+    /// A consumer's position was not in the log any more.
+    ConsumerReset = "consumer-reset",
 }
 
 /// A leader's ISR: what the controller has confirmed, and with pending changes the largest it may

@@ -27,5 +27,7 @@ claims! {
     partitions_move_without_loss = "reassignment" over 0..4,
     topics_come_and_go = "topic_churn" over 0..4,
     at_most_once_never_reorders = "at_most_once" over 0..4,
+    an_unclean_election_loses_and_all_agree_again = "unclean_election" over 0..4,
+    who_was_away_too_long_begins_again = "retention" over 0..4,
     any_mix_of_faults_is_survived = "swarm" over 0..8,
 }

@@ -12,6 +12,7 @@ use crate::broker::{Broker, context};
 use crate::config::TimestampType;
 use crate::coordinator::kind_of;
 use crate::error::ErrorCode;
+use crate::event::{Event, Mark};
 use crate::ids::{ConnId, CorrelationId, Offset, PartitionId, TopicRef};
 use crate::log::Appended;
 use crate::machine::{Effect, Effects};
@@ -123,6 +124,9 @@ impl Broker {
             Ok(appended) => appended,
             Err(error) => {
                 answer.error = error;
+                if error == ErrorCode::CorruptMessage {
+                    out.note(Event::Sometimes(Mark::CorruptRefused));
+                }
                 if error == ErrorCode::NotLeaderOrFollower {
                     answer.current_leader =
                         self.known_leader(&partition.topic, partition.partition);
@@ -130,6 +134,9 @@ impl Broker {
                 return (answer, None);
             }
         };
+        if appended.duplicate {
+            out.note(Event::Sometimes(Mark::DuplicateAnswered));
+        }
         let ctx = context!(self, now);
         let replica = self.partitions.get(id).expect("it just appended");
         answer.base_offset = appended.base;

@@ -5,6 +5,8 @@ use alloc::sync::Arc;
 use crate::broker::fetch::bytes_of;
 use crate::broker::purgatory::{DelayedProduce, Expired};
 use crate::broker::{Broker, context};
+use crate::error::ErrorCode;
+use crate::event::{Event, Mark};
 use crate::ids::PartitionId;
 use crate::machine::Effects;
 use crate::message::produce::ProduceResponse;
@@ -70,6 +72,9 @@ impl Broker {
             && let Some(result) = replica.acked(&ctx, required)
         {
             let error = result.err().unwrap_or_default();
+            if error == ErrorCode::NotEnoughReplicasAfterAppend {
+                out.note(Event::Sometimes(Mark::NotEnoughReplicasAfterAppend));
+            }
             if let Some(done) = self.purgatory.complete_produce(id, error) {
                 answer_produce(done, out);
             }
@@ -117,7 +122,10 @@ impl Broker {
     pub(super) fn expire_requests(&mut self, now: Now, out: &mut Effects) {
         while let Some(expired) = self.purgatory.expire(now.mono) {
             match expired {
-                Expired::Produce(produce) => answer_produce(produce, out),
+                Expired::Produce(produce) => {
+                    out.note(Event::Sometimes(Mark::ProduceTimedOut));
+                    answer_produce(produce, out);
+                }
                 Expired::Fetch(fetch) => {
                     let request = Arc::clone(&fetch.request);
                     self.answer_fetch(now, (fetch.to, fetch.correlation), &request, out);

@@ -19,6 +19,7 @@ use crate::controller::session::Sessions;
 use crate::controller::topics::{create_partitions, create_topics, delete_topics};
 use crate::controller::{Controller, ControllerSetup, Timer};
 use crate::error::ErrorCode;
+use crate::event::{Event, Mark};
 use crate::ids::{BrokerEpoch, ConnId, CorrelationId};
 use crate::machine::Effects;
 use crate::message::cluster::BrokerRegistrationResponse;
@@ -49,7 +50,11 @@ impl Controller {
     pub(super) fn resign(&mut self, out: &mut Effects) {
         self.timers.clear();
         self.sessions = Sessions::default();
-        for (_, answer) in self.shard.resign() {
+        let dropped = self.shard.resign();
+        if !dropped.is_empty() {
+            out.note(Event::Sometimes(Mark::DecisionDropped));
+        }
+        for (_, answer) in dropped {
             refuse(answer.to, answer.correlation, &answer.request, out);
         }
     }

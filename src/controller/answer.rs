@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use crate::controller::Controller;
+use crate::controller::{Controller, marks};
 use crate::defect::Defect;
 use crate::error::ErrorCode;
 use crate::event::Event;
@@ -43,6 +43,9 @@ impl Controller {
     pub(super) fn respond(&self, end: Offset, answer: Answer, out: &mut Effects) {
         let committed = self.raft.high_watermark();
         out.note(Event::ControllerReplied { offset: end, committed });
+        if let Some(mark) = marks::of_response(&answer.response) {
+            out.note(Event::Sometimes(mark));
+        }
         let response = Arc::new(answer.response);
         out.push(Effect::Respond { to: answer.to, correlation: answer.correlation, response });
     }

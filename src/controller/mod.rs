@@ -27,6 +27,7 @@ mod fixture;
 mod heartbeat;
 mod isr;
 mod leaders;
+mod marks;
 mod placement;
 mod producer_ids;
 mod reassignment;
@@ -199,6 +200,11 @@ impl Controller {
             MetadataRecord::read_batch(batch).expect("a controller wrote what is committed");
         assert_eq!(records.last().map(|(offset, _)| *offset), Some(last), "a batch is whole");
         for (offset, record) in &records {
+            let mark = marks::of_record(self.shard.committed(), record);
+            // One of the controllers tells, not each.
+            if let Some(mark) = mark.filter(|_| self.shard.is_leading()) {
+                out.note(Event::Sometimes(mark));
+            }
             self.shard.apply(record, *offset);
         }
         if records.iter().any(|(_, record)| *record != MetadataRecord::NoOp) {

@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use crate::defect::Defect;
+use crate::event::{Event, Mark};
 use crate::ids::{LeaderEpoch, LogId, Offset};
 use crate::log::epochs::Epochs;
 use crate::log::file;
@@ -36,6 +37,7 @@ impl Log {
         if !log.scan(survived) {
             log.doubt_first(start);
             out.push(Effect::Truncate { log: id, to: log.end });
+            out.note(Event::Sometimes(Mark::TornTailCut));
         }
         let first = log.index.iter().next().map(|batch| batch.base);
         let start = start.max(first.unwrap_or_default());

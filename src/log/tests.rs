@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::error::ErrorCode;
+use crate::event::{Event, Mark};
 use crate::ids::{ProducerEpoch, ProducerId};
 use crate::machine::{Survived, SurvivedLog};
 use crate::message::LogRange;

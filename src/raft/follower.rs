@@ -4,7 +4,7 @@
 
 use crate::defect::Defect;
 use crate::error::ErrorCode;
-use crate::event::Event;
+use crate::event::{Event, Mark};
 use crate::ids::{LeaderEpoch, LogPoint, NodeId, Offset, QuorumEpoch};
 use crate::machine::{Effect, Effects};
 use crate::message::Request;
@@ -234,6 +234,7 @@ impl Raft {
             return;
         }
         self.log.truncate(to, out);
+        out.note(Event::Sometimes(Mark::MetadataTruncated));
     }
 
     /// Appends what is good of the fetched batches; false if something was not.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::defect::Defect;
 use crate::error::ErrorCode;
-use crate::event::Event;
+use crate::event::{Event, Mark};
 use crate::ids::{ConnId, CorrelationId, LeaderEpoch, Offset, QuorumEpoch};
 use crate::machine::Effects;
 use crate::message::raft::{BeginQuorumEpochRequest, BeginQuorumEpochResponse, ReplicaKey};
@@ -236,6 +236,7 @@ impl Raft {
     pub(super) fn check_quorum(&mut self, now: Now, out: &mut Effects) {
         self.start_check_quorum(now);
         if self.timers.get(&Timer::CheckQuorum).is_some_and(|until| until <= now.mono) {
+            out.note(Event::Sometimes(Mark::CheckQuorumResigned));
             self.resign(now, out);
         }
     }

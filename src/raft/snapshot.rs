@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::error::ErrorCode;
-use crate::event::Event;
+use crate::event::{Event, Mark};
 use crate::ids::{ConnId, CorrelationId, LeaderEpoch, LogPoint, Offset};
 use crate::machine::{Effect, Effects, FileKey};
 use crate::message::Response;
@@ -177,6 +177,7 @@ impl Raft {
         self.events.push_back(RaftEvent::LoadSnapshot { point, state: snapshot.state() });
         self.snapshot = Some(snapshot);
         out.note(Event::Snapshot { point, loaded: true });
+        out.note(Event::Sometimes(Mark::SnapshotLoaded));
     }
 
     /// Drops the log below the newest snapshot. A leader waits for those who are still reading

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::defect::{Defect, Defects};
 use crate::error::ErrorCode;
-use crate::event::RaftRole;
+use crate::event::{Event, Mark, RaftRole};
 use crate::ids::{ConnId, CorrelationId, LogPoint, NodeId};
 use crate::machine::Effects;
 use crate::message::raft::{ReplicaKey, VoteRequest, VoteResponse};
@@ -160,6 +160,9 @@ impl Raft {
         let granted = question.granted();
         if granted && !request.pre_vote && question.voted.is_none() {
             self.become_voted(now, request.candidate, out);
+        }
+        if request.pre_vote && !granted {
+            out.note(Event::Sometimes(Mark::PreVoteRefused));
         }
         (ErrorCode::None, granted)
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::defect::Defect;
 use crate::error::ErrorCode;
-use crate::event::Event;
+use crate::event::{Event, Mark};
 use crate::ids::{BrokerEpoch, NodeId};
 use crate::machine::Effects;
 use crate::message::partition::{AlterPartition, AlteredPartition, LeaderRecovery};
@@ -52,7 +52,11 @@ impl Replica {
         match Verdict::of(altered.error) {
             Verdict::Applied => self.altered(ctx, altered, out),
             Verdict::RollBack => {
+                let joins = leader.isr().pending().is_some_and(|pending| pending.joins.is_some());
                 if leader.isr_mut().roll_back(now, ctx.config.request_timeout) {
+                    if joins {
+                        out.note(Event::Sometimes(Mark::IsrExpandRolledBack));
+                    }
                     self.note_isr(out);
                     self.advance_high_watermark(ctx, out);
                 } else {

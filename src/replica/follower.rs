@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::defect::{Defect, Defects};
 use crate::error::ErrorCode;
+use crate::event::{Event, Mark};
 use crate::ids::{LeaderEpoch, LogPoint, Offset, TopicRef};
 use crate::log::Log;
 use crate::machine::Effects;
@@ -98,6 +99,10 @@ impl Replica {
             return self.out_of_range(ctx, answer, out);
         }
         if !answer.error.is_ok() {
+            if matches!(answer.error, ErrorCode::FencedLeaderEpoch | ErrorCode::UnknownLeaderEpoch)
+            {
+                out.note(Event::Sometimes(Mark::FetchFenced));
+            }
             return self.back_off(ctx, answer.error);
         }
         if let Some(leader) = answer.diverging {
@@ -112,7 +117,12 @@ impl Replica {
         self.set_high_watermark(answer.high_watermark, out);
         self.trim_to(answer.log_start_offset, out);
         match appended {
-            Err(error) => self.back_off(ctx, error),
+            Err(error) => {
+                if error == ErrorCode::CorruptMessage {
+                    out.note(Event::Sometimes(Mark::CorruptFetched));
+                }
+                self.back_off(ctx, error)
+            }
             Ok(()) if self.log.end_offset() > before => Fetched::Progress,
             Ok(()) => Fetched::Idle,
         }
@@ -188,6 +198,9 @@ impl Replica {
             // The leader insists, and there is nothing to cut: do not ask in a tight loop.
             return self.back_off(ctx, ErrorCode::UnknownServerError);
         }
+        if self.log.end_offset() < before.offset {
+            out.note(Event::Sometimes(Mark::DivergenceTruncated));
+        }
         Fetched::Truncated
     }
 
@@ -202,6 +215,7 @@ impl Replica {
         if answer.log_start_offset > end {
             // Down for so long that the leader has deleted what would come next.
             self.reset(answer.log_start_offset, out);
+            out.note(Event::Sometimes(Mark::FollowerReset));
             return Fetched::Truncated;
         }
         match answer.diverging {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use seedlog::ids::{NodeId, PartitionId};
+use seedlog::ids::{NodeId, Offset, PartitionId};
 use seedlog::metadata::{Image, PartitionImage};
 
 use super::state::{self, QuorumState, ReplicaState};
@@ -19,16 +19,17 @@ pub struct View<'a> {
     pub image: &'a Image,
 }
 
-/// The image of the most advanced controller that is up; none if none has more than `known`.
+/// The image of the most advanced controller that is up, and how far that has applied the log.
 #[must_use]
-pub fn newest_image(world: &World<Process>, cluster: &Cluster) -> Option<Arc<Image>> {
+pub fn newest_image(world: &World<Process>, cluster: &Cluster) -> Option<(Offset, Arc<Image>)> {
     let controllers = cluster.all(Role::Controller);
     let images = controllers.filter_map(|process| {
         let controller = world.node(process)?.controller()?;
         let (applied, image) = state::applied(controller);
         Some((applied, image))
     });
-    images.max_by_key(|(applied, _)| *applied).map(|(_, image)| Arc::clone(image))
+    let newest = images.max_by_key(|(applied, _)| *applied);
+    newest.map(|(applied, image)| (applied, Arc::clone(image)))
 }
 
 impl<'a> View<'a> {

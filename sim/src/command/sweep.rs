@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use seedlog::event::Mark;
 
 use super::cli::{Shard, SweepArgs};
 use super::{execute, print};
@@ -41,6 +42,7 @@ pub fn command(args: &SweepArgs) -> Result<u8, String> {
     }
     if !args.json {
         print::out(&summary(&scenarios, &reports));
+        print::out(&marks(&reports));
     }
     let worst = reports.iter().map(|report| report.verdict).max();
     Ok(worst.unwrap_or(Verdict::Held).exit_code())
@@ -140,6 +142,21 @@ fn summary(scenarios: &[Arc<Scenario>], reports: &[Report]) -> String {
             count("undecided"),
         );
     }
+    text
+}
+
+/// Which rare branches were reached, in how many runs, and which never.
+fn marks(reports: &[Report]) -> String {
+    let runs = |mark: &Mark| reports.iter().filter(|report| report.reached(*mark) > 0).count();
+    let (reached, never): (Vec<&Mark>, Vec<&Mark>) =
+        Mark::ALL.iter().partition(|mark| runs(mark) > 0);
+    let mut text = String::from("marks reached, in so many runs:\n");
+    for mark in reached {
+        let _ = writeln!(text, "  {:<34} {:>6}", mark.name(), runs(mark));
+    }
+    let never: Vec<&str> = never.into_iter().map(|mark| mark.name()).collect();
+    let never = if never.is_empty() { "none".to_owned() } else { never.join(", ") };
+    let _ = writeln!(text, "marks never reached: {never}");
     text
 }
 

@@ -15,6 +15,7 @@ mod tests;
 mod token;
 mod trace;
 mod watch;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub use script::Script;
 pub use token::Token;
 pub use trace::{Format, Trace};
 pub use watch::{Marks, Watch};
+use witness::Witness;
 
 /// Why a run ended before its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +64,7 @@ pub struct Run {
     pub workload: Workload,
     /// The metadata of the most advanced controller so far.
     pub(crate) image: Arc<Image>,
+    witness: Witness,
     /// The network's manners when nothing else is said, and the disks'.
     pub(crate) network: NetworkFaults,
     pub(crate) disk: DiskFaults,
@@ -113,6 +116,7 @@ impl Run {
             world,
             watch,
             image: Arc::new(Image::default()),
+            witness: Witness::default(),
             network: config.network,
             disk: config.disk,
             holds: BTreeMap::new(),
@@ -203,13 +207,17 @@ impl Run {
         while !self.watch.changes.is_empty() || !self.watch.returned.is_empty() {
             for (process, change) in std::mem::take(&mut self.watch.changes) {
                 self.workload.lifecycle(&mut self.world, &self.cluster, process, change);
-                if change == Lifecycle::Halted && self.script.is_empty() {
-                    let at = self.world.now() + SUPERVISOR;
-                    self.world.control(at, Token::Supervise(process).encode());
+                if change == Lifecycle::Halted {
+                    self.witness_halt(process);
+                    if self.script.is_empty() {
+                        let at = self.world.now() + SUPERVISOR;
+                        self.world.control(at, Token::Supervise(process).encode());
+                    }
                 }
             }
             let mut returned = std::mem::take(&mut self.watch.returned);
             for (process, call, outcome) in returned.drain(..) {
+                self.witness_answer(process, &outcome);
                 let world = &mut self.world;
                 let told = self.workload.returned(world, &self.cluster, process, call, &outcome);
                 if let Some(told) = told {
@@ -271,9 +279,10 @@ impl Run {
     }
 
     pub(crate) fn refresh_image(&mut self) {
-        if let Some(image) = cluster::newest_image(&self.world, &self.cluster)
+        if let Some((applied, image)) = cluster::newest_image(&self.world, &self.cluster)
             && !Arc::ptr_eq(&image, &self.image)
         {
+            self.witness_metadata(applied, &image);
             self.image = image;
         }
     }

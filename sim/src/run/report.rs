@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use seedlog::event::Mark;
 use seedlog::time::{Instant, millis};
 
 use super::{Run, Stop};
 use crate::check::Check;
+use crate::world::Fault;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -109,11 +111,10 @@ impl Run {
                 .map(|(fault, count)| (fault.name().to_string(), count))
                 .collect(),
             checks: Vec::new(),
-            sometimes: marks.sometimes.iter().map(|(n, c)| ((*n).to_string(), *c)).collect(),
+            sometimes: marks.reached().map(|(mark, count)| (mark.name().into(), count)).collect(),
             findings: self.findings.clone(),
             repro: self.repro(),
         };
-        report.sometimes.sort();
         if let Some(checkers) = &self.watch.checkers {
             for check in Check::ALL {
                 let count = checkers.count(*check);
@@ -155,6 +156,15 @@ impl Run {
                 return;
             }
         }
+        // A replay has no sources of its own.
+        if self.decisions.is_replaying() {
+            return;
+        }
+        let idle = |fault: &Fault| self.world.delivered_faults().get(*fault) == 0;
+        if let Some(fault) = self.scenario.asks_for().into_iter().find(idle) {
+            report.verdict = Verdict::Undecided;
+            report.why = format!("asked for {}, and none was delivered", fault.name());
+        }
     }
 
     /// The command line of this run.
@@ -181,6 +191,13 @@ impl Report {
         codes.sort_unstable();
         codes.dedup();
         codes
+    }
+
+    /// How often a rare branch was reached.
+    #[must_use]
+    pub fn reached(&self, mark: Mark) -> u64 {
+        let known = self.sometimes.iter().find(|(name, _)| name == mark.name());
+        known.map_or(0, |(_, count)| *count)
     }
 
     /// A counter by the name that `require` uses.

@@ -1,7 +1,7 @@
 //! What looks at every event of a run: it feeds the checkers, counts what happened, and keeps what
 //! the run itself has to react to.
 
-use seedlog::event::{Event, RaftRole};
+use seedlog::event::{Event, Mark, RaftRole};
 use seedlog::ids::CallId;
 use seedlog::machine::{Effect, Input, Survived, SurvivedLog};
 use seedlog::op::Outcome;
@@ -27,14 +27,20 @@ pub struct Watch {
 }
 
 /// How often something of interest happened.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Marks {
     /// Brokers that began to lead a partition.
     pub leaders: u64,
     /// Controllers that began to lead the quorum.
     pub controllers: u64,
-    /// Rare branches, by name.
-    pub sometimes: Vec<(&'static str, u64)>,
+    /// Rare branches, in the order of [`Mark::ALL`].
+    sometimes: [u64; Mark::ALL.len()],
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Marks { leaders: 0, controllers: 0, sometimes: [0; Mark::ALL.len()] }
+    }
 }
 
 impl Watch {
@@ -44,14 +50,17 @@ impl Watch {
 }
 
 impl Marks {
+    /// The rare branches that were reached, and how often.
+    pub fn reached(&self) -> impl Iterator<Item = (Mark, u64)> {
+        let all = Mark::ALL.iter().zip(&self.sometimes).map(|(mark, count)| (*mark, *count));
+        all.filter(|(_, count)| *count > 0)
+    }
+
     fn effect(&mut self, event: &Event) {
         match event {
             Event::LeaderStarted { .. } => self.leaders += 1,
             Event::RoleChanged { role: RaftRole::Leader, .. } => self.controllers += 1,
-            Event::Sometimes(name) => match self.sometimes.iter_mut().find(|(n, _)| n == name) {
-                Some((_, count)) => *count += 1,
-                None => self.sometimes.push((name, 1)),
-            },
+            Event::Sometimes(mark) => self.sometimes[mark.index()] += 1,
             Event::RoleChanged { .. }
             | Event::FollowerStarted { .. }
             | Event::ReplicaStopped { .. }

@@ -1,5 +1,6 @@
 #![doc = include_str!("language.md")]
 
+mod asks;
 pub mod model;
 pub mod parse;
 pub mod read;

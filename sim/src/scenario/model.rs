@@ -281,8 +281,8 @@ pub struct Workload {
 /// >= 1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
-    /// `acked`, `consumed`, `consumed.percent` (per 100 acknowledged), `fault.KIND`, `check.CODE`,
-    /// `sometimes.NAME`.
+    /// `acked`, `consumed`, `consumed.percent` (per 100 acknowledged), `leaders`, `controllers`,
+    /// `fault.KIND`, `check.CODE`, `sometimes.NAME`.
     pub name: String,
     pub at_least: u64,
 }

@@ -8,6 +8,7 @@ use seedlog::config::{
     QuorumConfig, TopicConfig,
 };
 use seedlog::defect::{Defect, Defects};
+use seedlog::event::Mark;
 use seedlog::time::Duration;
 
 use super::model::{
@@ -549,7 +550,7 @@ fn defects(root: &mut Table<'_>) -> Result<Defects, Error> {
     Ok(defects)
 }
 
-/// Whether a run counts something under that name. (Marks are named by the core as it runs.)
+/// Whether a run counts something under that name.
 fn is_counter(name: &str) -> bool {
     if let Some(fault) = name.strip_prefix("fault.") {
         return world::Fault::ALL.iter().any(|known| known.name() == fault);
@@ -557,8 +558,10 @@ fn is_counter(name: &str) -> bool {
     if let Some(code) = name.strip_prefix("check.") {
         return Check::ALL.iter().any(|known| known.code() == code);
     }
+    if let Some(mark) = name.strip_prefix("sometimes.") {
+        return Mark::ALL.iter().any(|known| known.name() == mark);
+    }
     matches!(name, "acked" | "consumed" | "consumed.percent" | "leaders" | "controllers")
-        || name.starts_with("sometimes.")
 }
 
 /// `require = ["acked >= 100", "fault.crash >= 1"]`.

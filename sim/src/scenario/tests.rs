@@ -336,7 +336,10 @@ fn a_requirement_names_what_a_run_counts() {
         ("consumed.percent", true),
         ("fault.crash", true),
         ("check.R4", true),
+        ("fault.reassign", true),
+        ("sometimes.elr-elected", true),
         ("fault.crsh", false),
+        ("sometimes.never-heard-of", false),
         ("check.R99", false),
         ("acks", false),
     ] {

@@ -6,8 +6,8 @@ use super::seed::Draw;
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $fault:ident = $name:literal,)*) => {
-        /// A kind of fault. A world counts one when it really happens to something, not when it is
-        /// asked for.
+        /// A kind of fault. One is counted when it really happens to something, not when it is
+        /// asked for: by the world, or by the run where only the cluster's metadata shows it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Fault {
             $($(#[$doc])* $fault,)*
@@ -50,6 +50,8 @@ faults! {
     Reorder = "reorder",
     /// A message took longer than the network's usual delay; what follows on its connection waits.
     Delay = "delay",
+    /// A message took longer than the network's usual delay because its link lags.
+    Lag = "lag",
     /// A bit of a record batch flipped on its way.
     Corrupt = "corrupt",
     /// A message waited in a clogged link and went on when it was unclogged.
@@ -66,7 +68,7 @@ faults! {
     Crash = "crash",
     /// A machine lost its power: a crash that also attacks what was not flushed.
     PowerLoss = "power-loss",
-    /// A process stopped itself because its disk failed.
+    /// A process stopped itself, and not because it was shut down: its disk failed.
     Halt = "halt",
     /// A process stood still, as in a long garbage collection; counted at resumption.
     Pause = "pause",
@@ -86,8 +88,10 @@ faults! {
     DiskError = "disk-error",
     /// The disk refused a write because it is full.
     DiskFull = "disk-full",
-    /// A flush or save waited in a stalled disk.
+    /// A flush, save or load waited in a stalled disk.
     DiskStall = "disk-stall",
+    /// A flush, save or load took longer than disks usually take.
+    DiskSlow = "disk-slow",
     /// A bit of a stored batch flipped.
     BitRot = "bit-rot",
     /// A process read a wall clock that is off by a constant.
@@ -98,6 +102,19 @@ faults! {
     ClockJump = "clock-jump",
     /// A process read clocks that stand still.
     ClockFreeze = "clock-freeze",
+    /// A broker that was asked to shut down was let go by the controller, and left everything
+    /// durable.
+    Shutdown = "shutdown",
+    /// A partition is on other replicas than before, and moves no more.
+    Reassign = "reassign",
+    /// An election that was asked for gave a partition another leader.
+    Elect = "elect",
+    /// A topic was deleted and another of its name was made.
+    Churn = "churn",
+    /// A topic got more partitions.
+    Grow = "grow",
+    /// The settings of a topic changed.
+    Configure = "configure",
 }
 
 /// How often each fault was delivered.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use seedlog::machine::FileKey;
 use seedlog::time::Instant;
 
 use super::clock::Clock;
@@ -123,7 +124,16 @@ impl<N: Node> World<N> {
         how: Lifecycle,
         observer: &mut impl Observer<N>,
     ) {
-        self.faults.count(if how == Lifecycle::Halted { Fault::Halt } else { Fault::Crash });
+        match how {
+            Lifecycle::Halted if self.disk(process).file(FileKey::CleanShutdown).is_some() => {}
+            Lifecycle::Halted => self.faults.count(Fault::Halt),
+            Lifecycle::Started
+            | Lifecycle::Crashed
+            | Lifecycle::PowerLost
+            | Lifecycle::Paused
+            | Lifecycle::Resumed
+            | Lifecycle::Wiped => self.faults.count(Fault::Crash),
+        }
         self.end_machine(process, how);
         self.end_disk(process, End::Process);
         self.tell(process, how, observer);

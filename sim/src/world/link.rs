@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
-use seedlog::time::Duration;
+use seedlog::time::{Duration, nanos};
 
 use super::ProcessId;
 use super::connection::{ConnectionRef, Message, Side};
@@ -187,6 +187,11 @@ impl Links {
         self.with(index, |faults, rng| {
             faults.old_connection.draw(rng).then(|| faults.delay_by.draw(rng))
         })
+    }
+
+    /// Whether a time on the way is longer than anywhere else: the link lags.
+    pub(super) fn lags(&self, index: u32, latency: u64) -> bool {
+        self.at(index).own.is_some() && latency > nanos(self.common.latency.high)
     }
 
     pub(super) fn fate(&mut self, index: u32) -> Fate {

@@ -245,6 +245,11 @@ impl<N: Node> World<N> {
         self.seed
     }
 
+    /// Counts a fault that a world does not see itself: what the cluster made of a request.
+    pub fn count(&mut self, fault: Fault) {
+        self.faults.count(fault);
+    }
+
     #[must_use]
     pub fn delivered_faults(&self) -> &FaultCounts {
         &self.faults

@@ -143,13 +143,17 @@ impl<N: Node> World<N> {
         let latency = if matches!(message, Message::Fin) {
             nanos(self.links.latency(direction.link))
         } else {
-            let fate = self.links.fate(direction.link);
+            let link = direction.link;
+            let fate = self.links.fate(link);
             direction.sent = number.wrapping_add(1);
             let latency = fate.latency;
             if fate.trouble.is_some() {
                 trouble = self.settle(name, sender, fate, &message);
                 if !self.trouble(name, sender, &trouble, &mut message) {
                     return;
+                }
+                if self.links.lags(link, latency) {
+                    self.faults.count(Fault::Lag);
                 }
             }
             latency

@@ -40,7 +40,7 @@ impl<N: Node> World<N> {
             Effect::Load { log, from, max_bytes } => {
                 let batches = disk.load(log, from, max_bytes);
                 let load = faults.load;
-                let time = self.draw(process, load);
+                let time = self.draw(process, load, self.disk_faults.load);
                 let at = self.disk_and_faults(process).0.busy(now, time);
                 let incarnation = self.incarnation(process);
                 let input = Box::new(Input::Loaded { log, from, batches });
@@ -84,8 +84,13 @@ impl<N: Node> World<N> {
         (Arc::make_mut(&mut slot.disk), faults, ledger.dice(Subject::Disk(process), rng))
     }
 
-    fn draw(&mut self, process: ProcessId, span: Span) -> Duration {
-        span.draw(self.disk_rng(process))
+    /// How long an operation takes, where disks usually take `usual`.
+    fn draw(&mut self, process: ProcessId, span: Span, usual: Span) -> Duration {
+        let time = span.draw(self.disk_rng(process));
+        if time > usual.high {
+            self.faults.count(Fault::DiskSlow);
+        }
+        time
     }
 
     fn push_input(&mut self, process: ProcessId, input: Input) {
@@ -136,7 +141,7 @@ impl<N: Node> World<N> {
             return;
         }
         let span = self.disk_and_faults(process).1.flush;
-        let time = self.draw(process, span);
+        let time = self.draw(process, span, self.disk_faults.flush);
         let now = self.time;
         let slot = &mut self.processes[process.index()];
         let (at, writes) = Arc::make_mut(&mut slot.disk).flush(now, time, log);
@@ -154,7 +159,7 @@ impl<N: Node> World<N> {
             return;
         }
         let span = self.disk_and_faults(process).1.save;
-        let time = self.draw(process, span);
+        let time = self.draw(process, span, self.disk_faults.save);
         let now = self.time;
         let slot = &mut self.processes[process.index()];
         let at = Arc::make_mut(&mut slot.disk).save(now, time, file, value);

@@ -12,6 +12,7 @@ use crate::client::metadata::Leader;
 use crate::client::network::Answer;
 use crate::config::{IsolationLevel, OffsetReset};
 use crate::error::ErrorCode;
+use crate::event::{Event, Mark};
 use crate::ids::{ConnId, CorrelationId, LeaderEpoch, NodeId, Offset, TopicRef};
 use crate::machine::Effects;
 use crate::message::fetch::{FetchPartition, FetchRequest, FetchedPartition, Isolation};
@@ -214,7 +215,7 @@ impl Consumer {
         {
             self.fetching.remove(node);
             for ((fence, position), answer) in of.iter().zip(&response.partitions) {
-                self.fetched(now, *fence, *position, answer);
+                self.fetched(now, *fence, *position, answer, out);
             }
         } else if let (Asked::Offsets(of), Response::ListOffsets(response)) = (&asked, response) {
             for (fence, answer) in of.iter().zip(&response.partitions) {
@@ -224,7 +225,7 @@ impl Consumer {
             (&asked, response)
         {
             for ((fence, position), answer) in of.iter().zip(&response.partitions) {
-                self.validated(now, *fence, *position, answer);
+                self.validated(now, *fence, *position, answer, out);
             }
         } else {
             self.unanswered(now, [asked].into());
@@ -280,7 +281,14 @@ impl Consumer {
         }
     }
 
-    fn fetched(&mut self, now: Instant, fence: u64, asked: Position, answer: &FetchedPartition) {
+    fn fetched(
+        &mut self,
+        now: Instant,
+        fence: u64,
+        asked: Position,
+        answer: &FetchedPartition,
+        out: &mut Effects,
+    ) {
         let Some(index) = self.answered_slot(fence) else { return };
         let reading =
             Reading { isolation: self.isolation(), check_crcs: self.setup.config.check_crcs };
@@ -289,6 +297,7 @@ impl Consumer {
             return;
         }
         if answer.error == ErrorCode::OffsetOutOfRange {
+            out.note(Event::Sometimes(Mark::ConsumerReset));
             return self.reset(index, ErrorCode::OffsetOutOfRange);
         }
         if !answer.error.is_ok() {
@@ -340,7 +349,14 @@ impl Consumer {
     }
 
     /// KIP-320: the new leader's log may end before what was read, or go on differently.
-    fn validated(&mut self, now: Instant, fence: u64, asked: Position, answer: &EpochEnd) {
+    fn validated(
+        &mut self,
+        now: Instant,
+        fence: u64,
+        asked: Position,
+        answer: &EpochEnd,
+        out: &mut Effects,
+    ) {
         let Some(index) = self.answered_slot(fence) else { return };
         if !answer.error.is_ok() {
             return self.failed(now, index, answer.error);
@@ -353,6 +369,9 @@ impl Consumer {
         }
         let diverges = answer.leader_epoch < position.epoch || answer.end_offset < position.offset;
         let validated = asked.validated;
+        if diverges {
+            out.note(Event::Sometimes(Mark::ConsumerTruncated));
+        }
         slot.state = if !diverges {
             State::At(Position { validated, ..position })
         } else if self.setup.config.auto_offset_reset == OffsetReset::None {

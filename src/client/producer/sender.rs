@@ -9,6 +9,7 @@ use crate::client::producer::queue::{Haste, Order};
 use crate::client::producer::{Identity, Producer};
 use crate::defect::Defect;
 use crate::error::ErrorCode;
+use crate::event::{Event, Mark};
 use crate::ids::{ConnId, CorrelationId, NodeId, Offset, ProducerEpoch, ProducerId};
 use crate::machine::{Effect, Effects};
 use crate::message::produce::{
@@ -337,6 +338,7 @@ impl Producer {
             queue.session_lost();
         } else if numbers {
             queue.out_of_order(index);
+            out.note(Event::Sometimes(Mark::OutOfOrderRetried));
         }
         let name = self.accumulator.topic_of(&self.accumulator.queues[queue_index]);
         let partition = self.accumulator.queues[queue_index].partition;
@@ -363,6 +365,7 @@ impl Producer {
             Some(epoch) => Identity::Held(Session { id: session.id, epoch: ProducerEpoch(epoch) }),
             None => Identity::Wanted { not_before: Instant::ZERO, failures: 0 },
         };
+        out.note(Event::Sometimes(Mark::ProducerEpochBumped));
         for batch in queue.start_over() {
             self.give_up(&batch, ErrorCode::OutOfOrderSequenceNumber, out);
         }
@@ -386,6 +389,7 @@ impl Producer {
                 expired = true;
             }
             if expired {
+                out.note(Event::Sometimes(Mark::BatchExpired));
                 self.settle(index, out);
             }
         }

@@ -102,6 +102,7 @@ fn a_torn_tail_is_cut_off() {
             out.as_slice(),
             [
                 Effect::Truncate { log: ID, to: Offset(11) },
+                Effect::Note(Event::Sometimes(Mark::TornTailCut)),
                 Effect::Flush { log: ID, upto: point(2, 11) }
             ]
         );
