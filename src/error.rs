@@ -139,6 +139,7 @@ codes! {
     InvalidVoterKey = 125 "INVALID_VOTER_KEY",
     DuplicateVoter = 126 "DUPLICATE_VOTER",
     VoterNotFound = 127 "VOTER_NOT_FOUND",
+    InvalidRegularExpression = 128 "INVALID_REGULAR_EXPRESSION",
 }
 
 impl ErrorCode {

@@ -4,17 +4,19 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::deadlines::Timer;
-use super::group::Kind;
+use super::groups::Kind;
 use super::record::Record;
 use super::waiting::Waiting;
 use super::{Author, GroupCoordinator, Step};
 use crate::coordinator::Requester;
+use crate::defect::Defects;
 use crate::error::ErrorCode;
 use crate::event::{Event, GroupNote, OffsetNote};
 use crate::ids::{Offset, ProducerEpoch, ProducerId};
 use crate::machine::{Effect, Effects};
 use crate::message::group::{JoinGroupResponse, SyncGroupResponse};
 use crate::message::{Request, Response, refusal};
+use crate::metadata::Image;
 use crate::record::Builder;
 
 /// A producer in one of its sessions.
@@ -116,16 +118,22 @@ impl GroupCoordinator {
             if matches!(record, Record::Consumer { .. }) && !changed.contains(record.group()) {
                 changed.push(record.group().clone());
             }
-            self.take_in(author, producer, record, base + index);
+            self.take_in((author, producer), record, base + index, step.ctx.defects);
         }
         for name in changed {
-            self.note_group(&name);
+            self.note_group(&name, step.ctx.image);
         }
         Ok(self.end)
     }
 
     /// Applies a record that was just appended at `at`.
-    fn take_in(&mut self, author: &Author, producer: Option<Producer>, record: Record, at: Offset) {
+    fn take_in(
+        &mut self,
+        (author, producer): (&Author, Option<Producer>),
+        record: Record,
+        at: Offset,
+        defects: Defects,
+    ) {
         if let Record::Offset { group, topic, partition, value } = &record {
             if let Some((id, _)) = producer {
                 Arc::make_mut(&mut self.stagers).insert((id, group.clone()), author.clone());
@@ -151,7 +159,7 @@ impl GroupCoordinator {
                 group.end = at.next();
             }
         } else {
-            self.groups.apply(record, at, producer.map(|(id, _)| id));
+            self.groups.apply(record, at, producer.map(|(id, _)| id), defects);
         }
     }
 
@@ -229,10 +237,11 @@ impl GroupCoordinator {
     }
 
     /// What a group is now, for checkers; none of groups that never had members.
-    pub(super) fn group_note(&self, name: &Arc<str>) -> Option<Event> {
+    pub(super) fn group_note(&self, name: &Arc<str>, image: &Image) -> Option<Event> {
         let group = self.groups.get(name)?;
         let (generation, members) = match &group.kind {
             Kind::Classic(classic) => (classic.generation, classic.notes()),
+            Kind::Consumer(consumer) => (consumer.epoch, consumer.notes(image)),
         };
         if generation == 0 {
             return None;
@@ -248,8 +257,8 @@ impl GroupCoordinator {
     }
 
     /// Notes what a group is now, once that is committed.
-    pub(super) fn note_group(&mut self, name: &Arc<str>) {
-        if let Some(note) = self.group_note(name) {
+    pub(super) fn note_group(&mut self, name: &Arc<str>, image: &Image) {
+        if let Some(note) = self.group_note(name, image) {
             self.waiting.push(self.end, Waiting::Note(note));
         }
     }
@@ -277,6 +286,8 @@ impl GroupCoordinator {
                         }
                     }
                 }
+                // Its members are answered at once, or by the log.
+                Kind::Consumer(_) => {}
             }
         }
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::answer::Producer;
 use super::deadlines::Timer;
-use super::group::Kind;
+use super::groups::Kind;
 use super::record::{OffsetValue, Record};
 use super::{Author, GroupCoordinator, Step};
 use crate::coordinator::Requester;
@@ -83,12 +83,10 @@ impl GroupCoordinator {
         } else {
             self.check_commit(by, true)
         };
-        // The API knows no member epochs.
-        let allowed = allowed.map_err(|error| match error {
-            ErrorCode::StaleMemberEpoch => ErrorCode::IllegalGeneration,
-            other => other,
-        });
         if let Err(error) = allowed {
+            // The API knows no member epochs.
+            let stale = error == ErrorCode::StaleMemberEpoch;
+            let error = if stale { ErrorCode::IllegalGeneration } else { error };
             return step.refuse(to, request, error);
         }
         self.heard_of(step, &by.group, &by.member);

@@ -19,6 +19,8 @@ pub(super) enum Timer {
     Sync(Arc<str>),
     /// A member was not heard of.
     Session(Arc<str>, Arc<str>),
+    /// A member of a KIP-848 group had its time to give partitions up.
+    Revoke(Arc<str>, Arc<str>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -37,12 +39,6 @@ impl Deadlines {
         ordered.insert((at, timer));
     }
 
-    pub fn set_if_absent(&mut self, timer: Timer, at: Instant) {
-        if !self.by_timer.contains_key(&timer) {
-            self.set(timer, at);
-        }
-    }
-
     pub fn cancel(&mut self, timer: &Timer) {
         if !self.by_timer.contains_key(timer) {
             return;
@@ -50,11 +46,6 @@ impl Deadlines {
         if let Some(at) = Arc::make_mut(&mut self.by_timer).remove(timer) {
             Arc::make_mut(&mut self.ordered).remove(&(at, timer.clone()));
         }
-    }
-
-    #[must_use]
-    pub fn has(&self, timer: &Timer) -> bool {
-        self.by_timer.contains_key(timer)
     }
 
     #[must_use]
@@ -89,14 +80,12 @@ mod tests {
         deadlines.set(session("a"), at(5));
         deadlines.set(session("b"), at(3));
         deadlines.set(session("b"), at(7));
-        deadlines.set_if_absent(session("a"), at(1));
         deadlines.set(Timer::Expire, at(6));
         deadlines.cancel(&Timer::Expire);
         deadlines.check();
         assert_eq!(deadlines.next(), Some(at(5)));
         assert_eq!(deadlines.pop_due(at(4)), None);
         assert_eq!(deadlines.pop_due(at(9)), Some(session("a")));
-        assert!(deadlines.has(&session("b")));
         assert_eq!(deadlines.pop_due(at(9)), Some(session("b")));
         assert_eq!(deadlines.pop_due(at(9)), None);
         deadlines.check();

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::deadlines::Timer;
-use super::group::{Group, Kind};
+use super::groups::{Group, Kind};
 use super::offsets::Commit;
 use super::record::Record;
 use super::remove::{group_tombstones, tombstone};
@@ -41,7 +41,7 @@ fn expired(name: &Arc<str>, group: &Group, horizon: Timestamp) -> Vec<Record> {
         Kind::Classic(classic) if classic.protocol_type.is_some() && classic.since.0 >= 0 => {
             classic.since <= horizon
         }
-        Kind::Classic(_) => commit.timestamp <= horizon,
+        Kind::Classic(_) | Kind::Consumer(_) => commit.timestamp <= horizon,
     };
     let offsets = &group.offsets;
     let due = offsets.committed.iter().filter(|(partition, commit)| {
@@ -59,5 +59,6 @@ fn expired(name: &Arc<str>, group: &Group, horizon: Timestamp) -> Vec<Record> {
 fn is_settled(group: &Group) -> bool {
     match &group.kind {
         Kind::Classic(classic) => classic.pending.is_empty(),
+        Kind::Consumer(_) => true,
     }
 }

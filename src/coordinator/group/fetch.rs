@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::group::{Group, Kind};
+use super::groups::{Group, Kind};
 use super::offsets::Partition;
 use super::{GroupCoordinator, Step};
 use crate::coordinator::Requester;
@@ -50,9 +50,12 @@ impl GroupCoordinator {
 
 /// Members of the KIP-848 protocol say who they are; others are not asked.
 fn may_fetch(group: Option<&Group>, asked: &OffsetFetchGroup) -> ErrorCode {
-    let Some((_member, _epoch)) = &asked.member else { return ErrorCode::None };
+    let Some((member, epoch)) = &asked.member else { return ErrorCode::None };
     match group.map(|group| &group.kind) {
         None | Some(Kind::Classic(_)) => ErrorCode::None,
+        Some(Kind::Consumer(consumer)) => {
+            consumer.check_epoch(member, *epoch).err().unwrap_or(ErrorCode::None)
+        }
     }
 }
 

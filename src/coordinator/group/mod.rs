@@ -1,20 +1,24 @@
 //! The group coordinator: one partition of `__consumer_offsets`, with the groups that live in it.
 //!
 //! Two protocols for membership share it. In the classic one members meet in rounds and one of them
-//! assigns ([`classic`]). Beside members it keeps a group's offsets, which outlive them.
+//! assigns ([`classic`]); in that of KIP-848 the coordinator assigns and leads each member to its
+//! target ([`consumer`]). An empty group may change from one to the other; while it has members it
+//! does not. Beside members it keeps a group's offsets, which outlive them.
 //!
 //! Everything that another coordinator must know is a record ([`record`]), applied here when the
 //! log has taken it, and told to anybody only when the log has committed it: an answer waits for
 //! the end of what it rests on.
 
 mod answer;
+mod assignor;
 mod classic;
 mod commit;
+mod consumer;
 mod deadlines;
 mod embedded;
 mod expire;
 mod fetch;
-mod group;
+mod groups;
 mod offsets;
 mod record;
 mod remove;
@@ -29,8 +33,8 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use self::deadlines::{Deadlines, Timer};
-use self::group::{Groups, Kind};
-use self::record::Record;
+use self::groups::{Groups, Kind};
+use self::record::{MemberState, Record};
 use self::waiting::{Waiting, WaitingList};
 use crate::coordinator::{Context, Coordinator, Journal, Requester};
 use crate::error::ErrorCode;
@@ -112,7 +116,7 @@ impl Coordinator for GroupCoordinator {
         for view in records.flatten() {
             let Some(key) = view.key else { continue };
             if let Ok(Some(record)) = Record::decode(key, view.value) {
-                self.groups.apply(record, view.offset, producer);
+                self.groups.apply(record, view.offset, producer, ctx.defects);
             }
         }
     }
@@ -131,7 +135,7 @@ impl Coordinator for GroupCoordinator {
         let names: alloc::vec::Vec<_> = self.groups.iter().map(|(name, _)| name.clone()).collect();
         for name in names {
             self.expect_members(&step, &name);
-            if let Some(note) = self.group_note(&name) {
+            if let Some(note) = self.group_note(&name, ctx.image) {
                 step.out.note(note);
             }
         }
@@ -148,6 +152,7 @@ impl Coordinator for GroupCoordinator {
         let mut step = Step { ctx: *ctx, journal, out };
         let known = self.offsets_request(&mut step, to, request)
             || self.classic_request(&mut step, to, request)
+            || self.consumer_request(&mut step, to, request)
             || self.admin_request(&mut step, to, request);
         assert!(known, "a group coordinator does not serve {}", request.api().name());
     }
@@ -200,7 +205,9 @@ impl Coordinator for GroupCoordinator {
                 Timer::Sync(group) => self.sync_timed_out(&mut step, &group),
                 Timer::Session(group, member) => {
                     self.session_timed_out(&mut step, &group, &member);
+                    self.fence_late(&mut step, &group, &member);
                 }
+                Timer::Revoke(group, member) => self.fence_late(&mut step, &group, &member),
             }
         }
     }
@@ -220,7 +227,9 @@ impl Coordinator for GroupCoordinator {
     }
 
     fn check(&self) {
-        self.groups.check();
+        if self.epoch != LeaderEpoch::NONE {
+            self.groups.check();
+        }
         self.deadlines.check();
         self.waiting.check(self.high_watermark, self.end);
     }
@@ -251,6 +260,16 @@ impl GroupCoordinator {
                 for (id, member) in &classic.members {
                     let timer = Timer::Session(name.clone(), id.clone());
                     self.deadlines.set(timer, step.now() + member.session_timeout);
+                }
+            }
+            Kind::Consumer(consumer) => {
+                let session = step.now() + step.ctx.config.group_consumer_session_timeout;
+                for (id, member) in &consumer.members {
+                    self.deadlines.set(Timer::Session(name.clone(), id.clone()), session);
+                    if member.current.state == MemberState::UnrevokedPartitions {
+                        let timer = Timer::Revoke(name.clone(), id.clone());
+                        self.deadlines.set(timer, step.now() + member.about.rebalance_timeout);
+                    }
                 }
             }
         }

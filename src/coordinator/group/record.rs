@@ -16,7 +16,9 @@ use crate::ids::{LeaderEpoch, Offset, TopicName};
 use crate::time::Timestamp;
 
 pub(super) use classic::{ClassicMemberValue, ClassicValue};
-pub(super) use consumer::ConsumerRecord;
+pub(super) use consumer::{
+    ConsumerRecord, CurrentValue, MemberState, MemberValue, Partitions, by_topic,
+};
 
 /// One change of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ impl Record {
             }
             2 => {
                 let group = key.string()?;
-                let value = value.map(|value| ClassicValue::decode(value)).transpose()?;
+                let value = value.map(ClassicValue::decode).transpose()?;
                 Record::Classic { group, value }
             }
             kind => {

@@ -4,10 +4,10 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::group::{Group, Kind};
+use super::groups::{Group, Kind};
 use super::offsets::Partition;
 use super::record::Record;
-use super::{Author, GroupCoordinator, Step};
+use super::{Author, GroupCoordinator, Step, consumer};
 use crate::coordinator::Requester;
 use crate::error::ErrorCode;
 use crate::message::commit::{OffsetDeleteRequest, OffsetDeleteResponse};
@@ -85,6 +85,7 @@ impl Group {
     fn may_lose_offsets(&self) -> bool {
         match &self.kind {
             Kind::Classic(classic) => classic.is_empty() || classic.is_of_consumers(),
+            Kind::Consumer(_) => true,
         }
     }
 }
@@ -103,5 +104,6 @@ pub(super) fn tombstone(group: &Arc<str>, (topic, partition): &Partition) -> Rec
 pub(super) fn group_tombstones(name: &Arc<str>, group: &Group) -> Vec<Record> {
     match &group.kind {
         Kind::Classic(_) => alloc::vec![Record::Classic { group: name.clone(), value: None }],
+        Kind::Consumer(_) => consumer::tombstones(name),
     }
 }

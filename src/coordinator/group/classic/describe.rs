@@ -4,7 +4,8 @@ use alloc::sync::Arc;
 
 use super::Classic;
 use crate::coordinator::Requester;
-use crate::coordinator::group::group::{Group, Kind};
+use crate::coordinator::group::embedded::CONSUMER;
+use crate::coordinator::group::groups::{Group, Kind};
 use crate::coordinator::group::{GroupCoordinator, Step};
 use crate::error::ErrorCode;
 use crate::message::group::{
@@ -72,6 +73,7 @@ impl Group {
                 let protocol_type = classic.protocol_type.clone().unwrap_or_default();
                 (protocol_type, classic.state.name(), "classic")
             }
+            Kind::Consumer(consumer) => (CONSUMER.into(), consumer.state(), "consumer"),
         };
         ListedGroup { group: name.clone(), protocol_type, state: state.into(), kind: kind.into() }
     }

@@ -7,7 +7,7 @@ use super::{Classic, Member, State};
 use crate::coordinator::Requester;
 use crate::coordinator::group::answer::join_error;
 use crate::coordinator::group::deadlines::Timer;
-use crate::coordinator::group::{GroupCoordinator, Step};
+use crate::coordinator::group::{Author, GroupCoordinator, Step, consumer};
 use crate::error::ErrorCode;
 use crate::message::Request;
 use crate::message::group::JoinGroupRequest;
@@ -24,7 +24,8 @@ impl GroupCoordinator {
         from: (Requester, &Arc<Request>),
         asked: &JoinGroupRequest,
     ) {
-        if let Err(error) = self.check_join(step, asked) {
+        let checked = self.check_join(step, asked);
+        if let Err(error) = checked.and_then(|()| self.make_classic(step, &asked.group)) {
             return step.refuse(from.0, from.1, error);
         }
         if asked.member.is_empty() {
@@ -45,6 +46,9 @@ impl GroupCoordinator {
             return Err(ErrorCode::InvalidSessionTimeout);
         }
         let empty = Classic::default();
+        if self.consumer(&asked.group).is_some_and(|group| !group.members.is_empty()) {
+            return Err(ErrorCode::InconsistentGroupProtocol);
+        }
         let classic = match self.classic(&asked.group) {
             Some(classic) => classic,
             None if asked.member.is_empty() => &empty,
@@ -58,6 +62,15 @@ impl GroupCoordinator {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
         Ok(())
+    }
+
+    /// KIP-848: an empty group may change its protocol.
+    fn make_classic(&mut self, step: &mut Step<'_>, name: &Arc<str>) -> Result<(), ErrorCode> {
+        if self.consumer(name).is_none() {
+            return Ok(());
+        }
+        let records = consumer::tombstones(name);
+        self.append(step, &Author::nobody(), None, records).map(|_| ())
     }
 
     fn join_new(

@@ -192,7 +192,7 @@ impl Classic {
         }
     }
 
-    /// [`super::group::Group::check_commit`].
+    /// [`super::groups::Group::check_commit`].
     pub fn check_commit(&self, by: &Committer, transactional: bool) -> Result<(), ErrorCode> {
         if by.generation < 0 && self.state == State::Empty {
             return Ok(());

@@ -10,7 +10,7 @@ use super::{Classic, FirstRound, Member, State};
 use crate::coordinator::Requester;
 use crate::coordinator::group::answer::{join_error, sync_error};
 use crate::coordinator::group::deadlines::Timer;
-use crate::coordinator::group::group::Kind;
+use crate::coordinator::group::groups::Kind;
 use crate::coordinator::group::record::Record;
 use crate::coordinator::group::{Author, GroupCoordinator, Step};
 use crate::error::ErrorCode;
@@ -22,6 +22,7 @@ impl GroupCoordinator {
     pub(in crate::coordinator::group) fn classic(&self, name: &str) -> Option<&Classic> {
         match &self.groups.get(name)?.kind {
             Kind::Classic(classic) => Some(classic),
+            Kind::Consumer(_) => None,
         }
     }
 
@@ -31,6 +32,7 @@ impl GroupCoordinator {
     ) -> Option<&mut Classic> {
         match &mut self.groups.get_mut(name)?.kind {
             Kind::Classic(classic) => Some(classic),
+            Kind::Consumer(_) => None,
         }
     }
 
@@ -140,7 +142,7 @@ impl GroupCoordinator {
         let value = Some(classic.value(&BTreeMap::new()));
         let record = alloc::vec![Record::Classic { group: name.clone(), value }];
         if self.append(step, &Author::nobody(), None, record).is_ok() {
-            self.note_group(name);
+            self.note_group(name, step.ctx.image);
         }
     }
 

@@ -59,7 +59,7 @@ impl GroupCoordinator {
                 let list = if leads { next.joined_members() } else { Vec::new() };
                 let response = next.joined(id.clone(), list, leads);
                 self.swap(step, name, next, (old, &id));
-                self.note_group(name);
+                self.note_group(name, step.ctx.image);
                 self.answer_at(step, end, from, response);
             }
             Err(error) => step.refuse(from.0, from.1, error),

@@ -109,7 +109,7 @@ impl GroupCoordinator {
         for (_, id, _) in &answers {
             self.heard_of(step, name, id);
         }
-        if let Some(note) = self.group_note(name) {
+        if let Some(note) = self.group_note(name, step.ctx.image) {
             step.out.note(note);
         }
     }

@@ -28,7 +28,7 @@ pub(in crate::coordinator::group) enum ConsumerRecord {
     Current(Arc<str>, Option<CurrentValue>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::coordinator::group) struct MemberValue {
     pub instance: Option<Arc<str>>,
     pub rack: Option<Arc<str>>,
@@ -61,6 +61,17 @@ pub(in crate::coordinator::group) struct CurrentValue {
 }
 
 impl ConsumerRecord {
+    /// Whether it removes what its key names.
+    pub fn removes(&self) -> bool {
+        match self {
+            ConsumerRecord::Epoch(value) | ConsumerRecord::TargetEpoch(value) => value.is_none(),
+            ConsumerRecord::Topics(value) => value.is_none(),
+            ConsumerRecord::Member(_, value) => value.is_none(),
+            ConsumerRecord::Target(_, value) => value.is_none(),
+            ConsumerRecord::Current(_, value) => value.is_none(),
+        }
+    }
+
     pub fn encode(&self, group: &str, key: &mut Writer) -> Option<Vec<u8>> {
         key.i16(match self {
             ConsumerRecord::Epoch(_) => 3,

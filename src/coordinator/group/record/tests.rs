@@ -2,7 +2,6 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::consumer::{CurrentValue, MemberState, MemberValue};
 use super::*;
 use crate::ids::Uuid;
 use crate::time::Duration;

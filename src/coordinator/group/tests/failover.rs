@@ -1,5 +1,5 @@
 use super::*;
-use crate::coordinator::group::group::Groups;
+use crate::coordinator::group::groups::Groups;
 
 /// What a coordinator knows of offsets, to compare.
 fn offsets(groups: &Groups) -> Vec<(Arc<str>, crate::coordinator::group::offsets::Offsets)> {

@@ -1,4 +1,5 @@
 mod classic;
+mod consumer;
 mod failover;
 mod offsets;
 mod rig;

@@ -5,8 +5,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::classic::Classic;
+use super::consumer::Consumer;
 use super::offsets::{Commit, Offsets, Partition};
-use super::record::Record;
+use super::record::{ConsumerRecord, Record};
 use crate::defect::Defects;
 use crate::error::ErrorCode;
 use crate::ids::{Offset, ProducerId};
@@ -24,6 +25,8 @@ pub(super) struct Group {
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Classic(Classic),
+    /// KIP-848.
+    Consumer(Consumer),
 }
 
 /// All groups of a coordinator.
@@ -40,6 +43,25 @@ impl Default for Kind {
     }
 }
 
+impl Kind {
+    /// Applies a record of the KIP-848 protocol, which makes a group one of it unless it removes.
+    fn apply(&mut self, record: &ConsumerRecord, defects: Defects) {
+        match self {
+            // The group goes with its epoch.
+            Kind::Consumer(_) if matches!(record, ConsumerRecord::Epoch(None)) => {
+                *self = Kind::default();
+            }
+            Kind::Consumer(consumer) => consumer.apply(record, defects),
+            Kind::Classic(_) if record.removes() => {}
+            Kind::Classic(_) => {
+                let mut consumer = Consumer::default();
+                consumer.apply(record, defects);
+                *self = Kind::Consumer(consumer);
+            }
+        }
+    }
+}
+
 impl Group {
     /// Whether somebody may commit offsets for this group (KIP-447 for transactions).
     ///
@@ -48,6 +70,7 @@ impl Group {
     pub fn check_commit(&self, by: &Committer, transactional: bool) -> Result<(), ErrorCode> {
         match &self.kind {
             Kind::Classic(classic) => classic.check_commit(by, transactional),
+            Kind::Consumer(consumer) => consumer.check_commit(by, transactional),
         }
     }
 
@@ -56,6 +79,7 @@ impl Group {
     pub fn is_empty(&self) -> bool {
         match &self.kind {
             Kind::Classic(classic) => classic.is_empty(),
+            Kind::Consumer(consumer) => consumer.members.is_empty(),
         }
     }
 
@@ -64,6 +88,7 @@ impl Group {
     pub fn is_subscribed(&self, topic: &str) -> bool {
         match &self.kind {
             Kind::Classic(classic) => classic.is_subscribed(topic),
+            Kind::Consumer(consumer) => consumer.is_subscribed(topic),
         }
     }
 
@@ -71,6 +96,7 @@ impl Group {
     fn is_nothing(&self) -> bool {
         let nobody = match &self.kind {
             Kind::Classic(classic) => classic.is_nothing(),
+            Kind::Consumer(_) => false,
         };
         nobody && self.offsets.is_empty()
     }
@@ -106,7 +132,13 @@ impl Groups {
     }
 
     /// Applies the record at `at`, which `producer`'s transaction stages if there is one.
-    pub fn apply(&mut self, record: Record, at: Offset, producer: Option<ProducerId>) {
+    pub fn apply(
+        &mut self,
+        record: Record,
+        at: Offset,
+        producer: Option<ProducerId>,
+        defects: Defects,
+    ) {
         let name = record.group().clone();
         let group = self.get_or_new(&name);
         group.end = at.next();
@@ -133,7 +165,7 @@ impl Groups {
                 group.kind =
                     Kind::Classic(value.as_ref().map_or_else(Classic::default, Classic::load));
             }
-            Record::Consumer { .. } => {}
+            Record::Consumer { record, .. } => group.kind.apply(&record, defects),
         }
         self.tidy(&name);
     }
@@ -174,6 +206,7 @@ impl Groups {
             }
             match &group.kind {
                 Kind::Classic(classic) => classic.check(),
+                Kind::Consumer(consumer) => consumer.check(),
             }
         }
     }
