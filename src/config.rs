@@ -231,19 +231,25 @@ settings! {
         producer_epoch_max: i16 = i16::MAX, "producer.epoch.max", 3;
         /// Not Kafka's: where sequence numbers wrap, to reach the wrap in a short run.
         sequence_max: i32 = i32::MAX, "producer.sequence.max", 1;
-        group_initial_rebalance_delay: Duration = Duration::from_secs(3), "group.initial.rebalance.delay.ms";
-        group_min_session_timeout: Duration = Duration::from_secs(6), "group.min.session.timeout.ms", 1;
-        group_max_session_timeout: Duration = Duration::from_secs(1_800), "group.max.session.timeout.ms", 1;
+        group_initial_rebalance_delay: Duration = Duration::from_secs(3),
+            "group.initial.rebalance.delay.ms";
+        group_min_session_timeout: Duration = Duration::from_secs(6),
+            "group.min.session.timeout.ms", 1;
+        group_max_session_timeout: Duration = Duration::from_secs(1_800),
+            "group.max.session.timeout.ms", 1;
         /// Members of a classic group.
         group_max_size: u32 = 2_147_483_647, "group.max.size", 1;
         /// Of members of the KIP-848 protocol, who do not say.
-        group_consumer_session_timeout: Duration = Duration::from_secs(45), "group.consumer.session.timeout.ms", 1;
-        group_consumer_heartbeat_interval: Duration = Duration::from_secs(5), "group.consumer.heartbeat.interval.ms", 1;
+        group_consumer_session_timeout: Duration = Duration::from_secs(45),
+            "group.consumer.session.timeout.ms", 1;
+        group_consumer_heartbeat_interval: Duration = Duration::from_secs(5),
+            "group.consumer.heartbeat.interval.ms", 1;
         group_consumer_max_size: u32 = 2_147_483_647, "group.consumer.max.size", 1;
         offset_metadata_max_bytes: u32 = 4_096, "offset.metadata.max.bytes";
         offsets_commit_timeout: Duration = Duration::from_secs(5), "offsets.commit.timeout.ms", 1;
         offsets_retention_minutes: u32 = 10_080, "offsets.retention.minutes", 1;
-        offsets_retention_check_interval: Duration = Duration::from_secs(600), "offsets.retention.check.interval.ms", 1;
+        offsets_retention_check_interval: Duration = Duration::from_secs(600),
+            "offsets.retention.check.interval.ms", 1;
     }
 }
 

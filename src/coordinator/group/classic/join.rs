@@ -66,11 +66,15 @@ impl GroupCoordinator {
 
     /// KIP-848: an empty group may change its protocol.
     fn make_classic(&mut self, step: &mut Step<'_>, name: &Arc<str>) -> Result<(), ErrorCode> {
-        if self.consumer(name).is_none() {
-            return Ok(());
-        }
+        let Some(epoch) = self.consumer(name).map(|group| group.epoch) else { return Ok(()) };
         let records = consumer::tombstones(name);
-        self.append(step, &Author::nobody(), None, records).map(|_| ())
+        self.append(step, &Author::nobody(), None, records)?;
+        self.groups.get_or_new(name);
+        if let Some(classic) = self.classic_mut(name) {
+            // Its generations go on from there.
+            classic.generation = epoch;
+        }
+        Ok(())
     }
 
     fn join_new(

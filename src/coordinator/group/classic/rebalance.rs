@@ -182,11 +182,17 @@ impl GroupCoordinator {
         if classic.state != State::CompletingRebalance {
             return;
         }
-        for member in classic.members.values_mut() {
+        let mut answered = Vec::new();
+        for (id, member) in &mut classic.members {
             member.assignment = Bytes::new();
             if let Some(to) = member.syncing.take() {
                 step.answer(to, sync_error(error));
+                answered.push(id.clone());
             }
+        }
+        // While they waited their sessions may have run out unheeded.
+        for id in answered {
+            self.heard_of(step, name, &id);
         }
     }
 

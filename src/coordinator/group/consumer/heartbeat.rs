@@ -60,7 +60,7 @@ impl GroupCoordinator {
 
     fn beat(&mut self, step: &mut Step<'_>, asked: &ConsumerGroupHeartbeatRequest) -> Answer {
         let (name, id) = (&asked.group, &asked.member);
-        let empty = Consumer::default();
+        let mut empty = Consumer::default();
         let joins = asked.member_epoch == 0;
         let mut records = Vec::new();
         let base = match self.groups.get(name).map(|group| &group.kind) {
@@ -69,6 +69,8 @@ impl GroupCoordinator {
             // KIP-848: an empty group may change its protocol.
             Some(Kind::Classic(classic)) if joins && classic.is_empty() => {
                 records.push(Record::Classic { group: name.clone(), value: None });
+                // Its epochs go on from there.
+                empty.epoch = classic.generation;
                 &empty
             }
             Some(Kind::Classic(_)) | None => return Err(ErrorCode::GroupIdNotFound),

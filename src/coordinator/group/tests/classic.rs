@@ -1,5 +1,6 @@
 mod round;
 mod statics;
+mod storm;
 
 use bytes::Bytes;
 

@@ -65,6 +65,8 @@ pub struct Rig {
     pub defects: Defects,
     pub now: Now,
     asked: u32,
+    /// Each coordinator leads in an epoch of its own.
+    epoch: LeaderEpoch,
     /// What was answered and noted, since it was last looked at.
     pub answers: Vec<(u32, Response)>,
     pub events: Vec<Event>,
@@ -92,6 +94,7 @@ impl Rig {
             defects,
             now: Now { mono: Instant::from_nanos(1), wall: Timestamp(1_000_000) },
             asked: 0,
+            epoch: LeaderEpoch(1),
             answers: Vec::new(),
             events: Vec::new(),
         };
@@ -210,7 +213,9 @@ impl Rig {
         for batch in self.log.batches.clone() {
             self.call(|coordinator, ctx, _, _| coordinator.replay(ctx, &batch));
         }
-        self.call(|coordinator, ctx, log, out| coordinator.lead(ctx, LeaderEpoch(2), log, out));
+        self.epoch = self.epoch.next();
+        let epoch = self.epoch;
+        self.call(|coordinator, ctx, log, out| coordinator.lead(ctx, epoch, log, out));
     }
 
     /// Notes of offsets since the last look, in order.
