@@ -41,7 +41,7 @@ macro_rules! faults {
 faults! {
     /// A message vanished; later ones on its connection still arrive (harsher than TCP).
     Loss = "loss",
-    /// A connection went dead one way: a message and all that follow on it vanished, until both ends
+    /// A connection went dead one way: a message and all that followed vanished, until both ends
     /// were told that it is gone.
     Break = "break",
     /// A message was delivered a second time.
