@@ -1,8 +1,8 @@
 //! The same questions, put by stock clients to `seedlog up` and to Apache Kafka, get the same
 //! answers.
 //!
-//! `peers/confluent.txt` and `peers/java.txt` hold what Apache Kafka answered. Where Maven can fetch
-//! it, or `SEEDLOG_TEST_KAFKA=host:port,..` names one that runs, it is asked again.
+//! `peers/confluent.txt` and `peers/java.txt` hold what Apache Kafka answered. Where Maven can
+//! fetch it, or `SEEDLOG_TEST_KAFKA=host:port,..` names one that runs, it is asked again.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

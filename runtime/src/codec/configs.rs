@@ -19,7 +19,7 @@ use seedlog::message::admin::{
     ConfigResource, DescribeConfigsRequest, DescribeConfigsResponse, DescribedConfigs,
 };
 
-use super::convert::{Wire, fields, list, string};
+use super::convert::{Wire, fields, string};
 use super::shape::{I8, Shape, TEXT, TEXTS, list, since};
 
 const TOPIC: i8 = 2;
@@ -138,11 +138,3 @@ impl Wire<AlterConfigsResourceResponse> for (ConfigResource, ErrorCode, Option<S
         (resource, error, Wire::back(wire.error_message, version))
     }
 }
-list!(
-    Asked = DescribeConfigsResource,
-    DescribedConfigs = DescribeConfigsResult,
-    ConfigEntry = DescribeConfigsResourceResult,
-    (ConfigResource, Vec<AlterConfig>) = AlterConfigsResource,
-    AlterConfig = AlterableConfig,
-    (ConfigResource, ErrorCode, Option<String>) = AlterConfigsResourceResponse,
-);

@@ -12,6 +12,7 @@ use seedlog::ids::{
 };
 use seedlog::message::Records;
 use seedlog::message::admin::ConfigSource;
+use seedlog::message::coordinator::CoordinatorKind;
 use seedlog::message::fetch::Isolation;
 use seedlog::message::offsets::OffsetSpec;
 use seedlog::message::produce::Acks;
@@ -42,6 +43,8 @@ wire! {
         |text| text.map_or("".into(), |text| text.as_str().into());
     String = StrBytes: |own| string(own), |text| text.as_str().to_owned();
     Arc<str> = wire::TopicName: |own| string(own).into(), |name| name.0.as_str().into();
+    Arc<str> = wire::GroupId: |own| string(own).into(), |id| id.0.as_str().into();
+    Bytes = Bytes: |own| own.clone(), |bytes| bytes;
     Arc<str> = wire::TransactionalId: |own| string(own).into(), |id| id.0.as_str().into();
     Offset = i64: |own| own.0, |number| Offset(number);
     Timestamp = i64: |own| own.0, |number| Timestamp(number);
@@ -57,6 +60,8 @@ wire! {
     ErrorCode = i16: |own| own.code(), |code| ErrorCode::from_code(code);
     Duration = i32: |own| i32::try_from(own.as_millis()).unwrap_or(i32::MAX),
         |millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    CoordinatorKind = i8: |own| i8::from(*own == CoordinatorKind::Transaction),
+        |kind| if kind == 1 { CoordinatorKind::Transaction } else { CoordinatorKind::Group };
     Isolation = i8: |own| i8::from(*own == Isolation::ReadCommitted),
         |level| if level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
     Uuid = uuid::Uuid: |own| uuid::Uuid::from_bytes(own.to_bytes()),
@@ -99,22 +104,24 @@ wire! {
 }
 
 /// Null on the wire is none.
-macro_rules! optional {
-    ($($core:ty = $wire:ty),*) => {$(
-        impl Wire<Option<$wire>> for Option<$core> {
-            fn out(&self, version: i16) -> Option<$wire> {
-                self.as_ref().map(|own| own.out(version))
-            }
-            fn back(wire: Option<$wire>, version: i16) -> Self {
-                wire.map(|wire| Wire::back(wire, version))
-            }
-        }
-    )*};
+impl<T: Wire<W>, W> Wire<Option<W>> for Option<T> {
+    fn out(&self, version: i16) -> Option<W> {
+        self.as_ref().map(|own| own.out(version))
+    }
+    fn back(wire: Option<W>, version: i16) -> Self {
+        wire.map(|wire| T::back(wire, version))
+    }
 }
-optional!(
-    Arc<str> = StrBytes, String = StrBytes, Arc<str> = wire::TopicName,
-    Arc<str> = wire::TransactionalId
-);
+
+/// Items correspond one to one.
+impl<T: Wire<W>, W> Wire<Vec<W>> for Vec<T> {
+    fn out(&self, version: i16) -> Vec<W> {
+        self.iter().map(|own| own.out(version)).collect()
+    }
+    fn back(wire: Vec<W>, version: i16) -> Self {
+        wire.into_iter().map(|wire| T::back(wire, version)).collect()
+    }
+}
 
 /// Two types of the same form, one for each API that names a leader (KIP-951).
 macro_rules! leader {
@@ -151,11 +158,12 @@ pub(super) use say;
 
 /// A struct whose fields correspond one to one, `own = theirs`; with `[since]` those that only
 /// newer versions can say. Then fields of the wire and of the core that the other side lacks, which
-/// may go by the version.
+/// may go by the version. Then what else an older version needs.
 macro_rules! fields {
     ($core:ident = $wire:path { $($own:ident = $theirs:ident $([$since:expr])?),* $(,)? }
         $(wire |$w:ident| { $($only:ident: $value:expr),* $(,)? })?
         $(core |$c:ident| { $($extra:ident: $none:expr),* $(,)? })?
+        $(then |$out:ident, $t:ident| $last:block)?
     ) => {
         impl $crate::codec::convert::Wire<$wire> for $core {
             fn out(&self, version: i16) -> $wire {
@@ -166,6 +174,10 @@ macro_rules! fields {
                 $(
                     let $w = version;
                     $(out.$only = $value;)*
+                )?
+                $(
+                    let ($out, $t) = (&mut out, version);
+                    $last
                 )?
                 out
             }
@@ -181,21 +193,22 @@ macro_rules! fields {
 }
 pub(super) use fields;
 
-/// A list whose items correspond one to one.
-macro_rules! list {
-    ($($core:ty = $wire:ty),* $(,)?) => {$(
-        impl $crate::codec::convert::Wire<Vec<$wire>> for Vec<$core> {
-            fn out(&self, version: i16) -> Vec<$wire> {
-                self.iter().map(|own| $crate::codec::convert::Wire::out(own, version)).collect()
+/// A tuple, whose parts correspond to fields one to one.
+macro_rules! tuple {
+    ($($core:ty = $wire:path { $($own:tt = $theirs:ident),* $(,)? };)*) => {$(
+        impl $crate::codec::convert::Wire<$wire> for $core {
+            fn out(&self, version: i16) -> $wire {
+                let mut out = <$wire>::default();
+                $(out.$theirs = $crate::codec::convert::Wire::out(&self.$own, version);)*
+                out
             }
-            fn back(wire: Vec<$wire>, version: i16) -> Self {
-                let back = |wire| $crate::codec::convert::Wire::back(wire, version);
-                wire.into_iter().map(back).collect()
+            fn back(wire: $wire, version: i16) -> Self {
+                ($($crate::codec::convert::Wire::back(wire.$theirs, version),)*)
             }
         }
     )*};
 }
-pub(super) use list;
+pub(super) use tuple;
 
 /// Partitions: the core lists them flat, the wire groups them by topic. The core's are structs with
 /// a field `topic`.
@@ -207,8 +220,8 @@ macro_rules! topics {
             fn out(&self, version: i16) -> Vec<$topic> {
                 $crate::codec::convert::by_topic(self, |item| &item.topic, |topic, items| {
                     let mut group = <$topic>::default();
-                    group.$name = $crate::codec::convert::name_of(topic);
-                    $(group.$id = $crate::codec::convert::id_of(topic);)?
+                    group.$name = $crate::codec::convert::Topic::name(topic);
+                    $(group.$id = $crate::codec::convert::Topic::id(topic);)?
                     group.$parts.extend(items.into_iter().map(|item| {
                         let mut part = <$part>::default();
                         $($crate::codec::convert::say!(
@@ -222,9 +235,11 @@ macro_rules! topics {
             fn back(topics: Vec<$topic>, version: i16) -> Self {
                 let mut items = Vec::new();
                 for topic in topics {
-                    let name = $crate::codec::convert::topic_of(&topic.$name, &[$(topic.$id)?]);
+                    let name = $crate::codec::convert::Topic::of(
+                        &topic.$name, &[$(topic.$id)?],
+                    );
                     items.extend(topic.$parts.into_iter().map(|part| $core {
-                        topic: name.clone(),
+                        topic: Clone::clone(&name),
                         $($own: $crate::codec::convert::Wire::back(part.$wire, version),)*
                     }));
                 }
@@ -234,6 +249,72 @@ macro_rules! topics {
     };
 }
 pub(super) use topics;
+
+/// [`topics`] where the core's are tuples that begin with a topic.
+macro_rules! rows {
+    ($($core:ty = $topic:path { $name:ident, $parts:ident $(, $id:ident)? } / $part:path {
+        $($own:tt = $wire:ident),* $(,)?
+    };)*) => {$(
+        impl $crate::codec::convert::Wire<Vec<$topic>> for Vec<$core> {
+            fn out(&self, version: i16) -> Vec<$topic> {
+                $crate::codec::convert::by_topic(self, |item| &item.0, |topic, items| {
+                    let mut group = <$topic>::default();
+                    group.$name = $crate::codec::convert::Topic::name(topic);
+                    $(group.$id = $crate::codec::convert::Topic::id(topic);)?
+                    group.$parts.extend(items.into_iter().map(|item| {
+                        let mut part = <$part>::default();
+                        $(part.$wire = $crate::codec::convert::Wire::out(&item.$own, version);)*
+                        part
+                    }));
+                    group
+                })
+            }
+            fn back(topics: Vec<$topic>, version: i16) -> Self {
+                let mut items: Self = Vec::new();
+                for topic in topics {
+                    let name = $crate::codec::convert::Topic::of(
+                        &topic.$name, &[$(topic.$id)?],
+                    );
+                    items.extend(topic.$parts.into_iter().map(|part| (
+                        Clone::clone(&name),
+                        $($crate::codec::convert::Wire::back(part.$wire, version),)*
+                    )));
+                }
+                items
+            }
+        }
+    )*};
+}
+pub(super) use rows;
+
+/// Pairs of topic and partition; the wire lists a topic's partitions as plain numbers.
+macro_rules! numbers {
+    ($($core:ty = $topic:path { $name:ident, $parts:ident $(, $id:ident)? };)*) => {$(
+        impl $crate::codec::convert::Wire<Vec<$topic>> for Vec<$core> {
+            fn out(&self, _version: i16) -> Vec<$topic> {
+                $crate::codec::convert::by_topic(self, |item| &item.0, |topic, items| {
+                    let mut group = <$topic>::default();
+                    group.$name = $crate::codec::convert::Topic::name(topic);
+                    $(group.$id = $crate::codec::convert::Topic::id(topic);)?
+                    group.$parts.extend(items.into_iter().map(|item| item.1));
+                    group
+                })
+            }
+            fn back(topics: Vec<$topic>, _version: i16) -> Self {
+                let mut items: Self = Vec::new();
+                for topic in topics {
+                    let name = $crate::codec::convert::Topic::of(
+                        &topic.$name, &[$(topic.$id)?],
+                    );
+                    let numbers = topic.$parts.into_iter();
+                    items.extend(numbers.map(|number| (Clone::clone(&name), number)));
+                }
+                items
+            }
+        }
+    )*};
+}
+pub(super) use numbers;
 
 /// Items grouped by topic, in the order in which the topics come.
 pub fn by_topic<'a, I, T: Ord + 'a, G>(
@@ -254,25 +335,44 @@ pub fn by_topic<'a, I, T: Ord + 'a, G>(
     groups.into_iter().map(|(topic, items)| group(topic, items)).collect()
 }
 
-/// Older versions name a topic, the newest give its id.
-pub fn topic_of(name: &wire::TopicName, id: &[uuid::Uuid]) -> TopicRef {
-    match id {
-        [id] if !id.is_nil() => TopicRef::Id(Uuid::from_bytes(id.into_bytes())),
-        _ => TopicRef::Name(name.0.as_str().into()),
+/// How the core names a topic, and the wire: older versions by name, the newest by id.
+pub trait Topic: Sized {
+    fn name(&self) -> wire::TopicName;
+    fn id(&self) -> uuid::Uuid;
+    /// An id goes before a name.
+    fn of(name: &wire::TopicName, id: &[uuid::Uuid]) -> Self;
+}
+
+impl Topic for TopicRef {
+    fn name(&self) -> wire::TopicName {
+        match self {
+            TopicRef::Name(name) => name.name(),
+            TopicRef::Id(_) => StrBytes::new().into(),
+        }
+    }
+    fn id(&self) -> uuid::Uuid {
+        match self {
+            TopicRef::Name(_) => uuid::Uuid::nil(),
+            TopicRef::Id(id) => uuid::Uuid::from_bytes(id.to_bytes()),
+        }
+    }
+    fn of(name: &wire::TopicName, id: &[uuid::Uuid]) -> Self {
+        match id {
+            [id] if !id.is_nil() => TopicRef::Id(Uuid::from_bytes(id.into_bytes())),
+            _ => TopicRef::Name(Topic::of(name, &[])),
+        }
     }
 }
 
-pub fn name_of(topic: &TopicRef) -> wire::TopicName {
-    match topic {
-        TopicRef::Name(name) => string(name).into(),
-        TopicRef::Id(_) => StrBytes::new().into(),
+impl Topic for Arc<str> {
+    fn name(&self) -> wire::TopicName {
+        string(self).into()
     }
-}
-
-pub fn id_of(topic: &TopicRef) -> uuid::Uuid {
-    match topic {
-        TopicRef::Name(_) => uuid::Uuid::nil(),
-        TopicRef::Id(id) => uuid::Uuid::from_bytes(id.to_bytes()),
+    fn id(&self) -> uuid::Uuid {
+        uuid::Uuid::nil()
+    }
+    fn of(name: &wire::TopicName, _id: &[uuid::Uuid]) -> Self {
+        name.0.as_str().into()
     }
 }
 

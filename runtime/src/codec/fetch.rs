@@ -44,11 +44,12 @@ wire::fetch_response::FetchableTopicResponse { topic, partitions, topic_id }
 fields!(AbortedTransaction = wire::fetch_response::AbortedTransaction {
     producer_id = producer_id, first_offset = first_offset,
 });
+// Null and none are the same to a client.
 impl Wire<Option<Vec<wire::fetch_response::AbortedTransaction>>> for Vec<AbortedTransaction> {
     fn out(&self, version: i16) -> Option<Vec<wire::fetch_response::AbortedTransaction>> {
-        Some(self.iter().map(|aborted| aborted.out(version)).collect())
+        Some(self.out(version))
     }
     fn back(wire: Option<Vec<wire::fetch_response::AbortedTransaction>>, version: i16) -> Self {
-        wire.into_iter().flatten().map(|aborted| Wire::back(aborted, version)).collect()
+        Wire::back(wire.unwrap_or_default(), version)
     }
 }

@@ -5,14 +5,14 @@ use kafka_protocol::messages as wire;
 use seedlog::error::ErrorCode;
 use seedlog::ids::{Endpoint, NodeId, TopicRef};
 use seedlog::message::coordinator::{
-    CoordinatorKind, FindCoordinatorRequest, FindCoordinatorResponse, FoundCoordinator,
+    FindCoordinatorRequest, FindCoordinatorResponse, FoundCoordinator,
 };
 use seedlog::message::metadata::{
     BrokerInfo, DescribeClusterRequest, DescribeClusterResponse, MetadataRequest, MetadataResponse,
     PartitionInfo, TopicInfo,
 };
 
-use super::convert::{Wire, fields, id_of, list, name_of, topic_of};
+use super::convert::{Topic, Wire, fields};
 use super::shape::{I8, Shape, TEXT, TEXTS, UUID, list, since, until};
 
 pub const METADATA: Shape =
@@ -23,9 +23,9 @@ fields!(MetadataRequest = wire::MetadataRequest {
 impl Wire<Option<Vec<wire::metadata_request::MetadataRequestTopic>>> for Option<Vec<TopicRef>> {
     fn out(&self, version: i16) -> Option<Vec<wire::metadata_request::MetadataRequestTopic>> {
         let topic = |topic: &TopicRef| {
-            let name = matches!(topic, TopicRef::Name(_)).then(|| name_of(topic));
+            let name = matches!(topic, TopicRef::Name(_)).then(|| topic.name());
             let out = wire::metadata_request::MetadataRequestTopic::default();
-            out.with_name(name).with_topic_id(id_of(topic))
+            out.with_name(name).with_topic_id(topic.id())
         };
         let all = (version == 0).then(Vec::new);
         self.as_ref().map(|topics| topics.iter().map(topic).collect()).or(all)
@@ -33,7 +33,7 @@ impl Wire<Option<Vec<wire::metadata_request::MetadataRequestTopic>>> for Option<
     fn back(wire: Option<Vec<wire::metadata_request::MetadataRequestTopic>>, version: i16) -> Self {
         // By id Java's client sends an empty name, others null.
         let topic = |topic: wire::metadata_request::MetadataRequestTopic| {
-            topic_of(&topic.name.unwrap_or_default(), &[topic.topic_id])
+            TopicRef::of(&topic.name.unwrap_or_default(), &[topic.topic_id])
         };
         // The oldest version has no null: there an empty list is all topics.
         let wire = wire.filter(|topics| version > 0 || !topics.is_empty());
@@ -74,11 +74,6 @@ fields!(PartitionInfo = wire::metadata_response::MetadataResponsePartition {
     leader_epoch = leader_epoch, replicas = replica_nodes, isr = isr_nodes,
     offline = offline_replicas,
 });
-list!(
-    TopicInfo = wire::metadata_response::MetadataResponseTopic,
-    PartitionInfo = wire::metadata_response::MetadataResponsePartition,
-    NodeId = wire::BrokerId,
-);
 
 fn endpoint(host: kafka_protocol::protocol::StrBytes, port: i32) -> Endpoint {
     Endpoint { host: Wire::back(host, 0), port: Wire::back(port, 0) }
@@ -109,14 +104,13 @@ impl Wire<wire::describe_cluster_response::DescribeClusterBroker> for BrokerInfo
         }
     }
 }
-list!(BrokerInfo = wire::describe_cluster_response::DescribeClusterBroker);
 
 /// Since version 4 for many keys (KIP-699).
 pub const FIND_COORDINATOR: Shape = &[until(3, TEXT), since(1, I8), since(4, TEXTS)];
 impl Wire<wire::FindCoordinatorRequest> for FindCoordinatorRequest {
     fn out(&self, version: i16) -> wire::FindCoordinatorRequest {
         let mut out = wire::FindCoordinatorRequest::default();
-        out.key_type = i8::from(self.kind == CoordinatorKind::Transaction);
+        out.key_type = self.kind.out(version);
         if version >= 4 {
             out.coordinator_keys = self.keys.iter().map(|key| key.out(version)).collect();
         } else if let [key] = &self.keys[..] {
@@ -127,10 +121,7 @@ impl Wire<wire::FindCoordinatorRequest> for FindCoordinatorRequest {
     fn back(wire: wire::FindCoordinatorRequest, version: i16) -> Self {
         let keys = if version >= 4 { wire.coordinator_keys } else { vec![wire.key] };
         FindCoordinatorRequest {
-            kind: match wire.key_type {
-                1 => CoordinatorKind::Transaction,
-                _ => CoordinatorKind::Group,
-            },
+            kind: Wire::back(wire.key_type, version),
             keys: keys.into_iter().map(|key| Wire::back(key, version)).collect(),
         }
     }

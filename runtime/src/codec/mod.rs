@@ -7,9 +7,11 @@
 //! - `shape`: what a request must look like before it is decoded;
 //! - `convert`: values and lists of the core and of the wire; one file per API family beside it.
 
+mod commit;
 mod configs;
 mod convert;
 mod fetch;
+mod group;
 mod metadata;
 mod offsets;
 mod produce;
@@ -18,6 +20,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod transaction;
 
 use std::sync::Arc;
 
@@ -96,8 +99,15 @@ pub fn decode_request(mut frame: Bytes) -> Result<Incoming> {
         .ok_or_else(|| CodecError::new(format!("version {version} of API {key} is not served")))?;
     let header = (row.request_header)(version);
     walk(&frame, version, header, row.shape)?;
-    decode::<wire::RequestHeader>(&mut frame, header)?;
-    let request = (row.read_request)(&mut frame, version)?;
+    let client = decode::<wire::RequestHeader>(&mut frame, header)?.client_id;
+    let mut request = (row.read_request)(&mut frame, version)?;
+    if let Request::JoinGroup(join) = &mut request {
+        join.client_id = client.map_or_else(|| "".into(), |id| id.as_str().into());
+        // The oldest version has one timeout for both.
+        if version == 0 {
+            join.rebalance_timeout = join.session_timeout;
+        }
+    }
     Ok(Incoming { head, body: Body::Broker(Arc::new(request)) })
 }
 

@@ -46,6 +46,7 @@ pub const TEXT: Field = always(Kind::Text);
 pub const BYTES: Field = always(Kind::Bytes);
 /// Lists of plain values.
 pub const I32S: Field = always(Kind::Values(4));
+pub const I64S: Field = always(Kind::Values(8));
 pub const TEXTS: Field = always(Kind::Texts);
 
 pub const fn list(shape: Shape) -> Field {

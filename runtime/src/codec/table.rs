@@ -8,8 +8,8 @@ use seedlog::message::{Api, Request, Response};
 
 use super::convert::Wire;
 use super::shape::Shape;
-use super::{CodecError, Head, Result, answer, ask, configs, decode, fetch, metadata, offsets};
-use super::{produce, topics};
+use super::{CodecError, Head, Result, answer, ask, decode};
+use super::{commit, configs, fetch, group, metadata, offsets, produce, topics, transaction};
 
 /// One API.
 pub struct Row {
@@ -86,8 +86,17 @@ table! {
     1 Fetch 0, 4..=16, FetchRequest FetchResponse, fetch::FETCH;
     2 ListOffsets 0, 1..=7, ListOffsetsRequest ListOffsetsResponse, offsets::LIST_OFFSETS;
     3 Metadata 0, 0..=12, MetadataRequest MetadataResponse, metadata::METADATA;
+    8 OffsetCommit 2, 2..=9, OffsetCommitRequest OffsetCommitResponse, commit::OFFSET_COMMIT;
+    9 OffsetFetch 1, 1..=9, OffsetFetchRequest OffsetFetchResponse, commit::OFFSET_FETCH;
     10 FindCoordinator 0, 0..=4, FindCoordinatorRequest FindCoordinatorResponse,
         metadata::FIND_COORDINATOR;
+    11 JoinGroup 0, 0..=9, JoinGroupRequest JoinGroupResponse, group::JOIN_GROUP;
+    12 Heartbeat 0, 0..=4, HeartbeatRequest HeartbeatResponse, group::HEARTBEAT;
+    13 LeaveGroup 0, 0..=5, LeaveGroupRequest LeaveGroupResponse, group::LEAVE_GROUP;
+    14 SyncGroup 0, 0..=5, SyncGroupRequest SyncGroupResponse, group::SYNC_GROUP;
+    15 DescribeGroups 0, 0..=6, DescribeGroupsRequest DescribeGroupsResponse,
+        group::DESCRIBE_GROUPS;
+    16 ListGroups 0, 0..=5, ListGroupsRequest ListGroupsResponse, group::LIST_GROUPS;
     19 CreateTopics 2, 2..=7, CreateTopicsRequest CreateTopicsResponse, topics::CREATE_TOPICS;
     20 DeleteTopics 1, 1..=6, DeleteTopicsRequest DeleteTopicsResponse, topics::DELETE_TOPICS;
     21 DeleteRecords 0, 0..=2, DeleteRecordsRequest DeleteRecordsResponse, offsets::DELETE_RECORDS;
@@ -95,12 +104,29 @@ table! {
         produce::INIT_PRODUCER_ID;
     23 OffsetForLeaderEpoch 2, 2..=4, OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse,
         offsets::OFFSET_FOR_LEADER_EPOCH;
+    24 AddPartitionsToTxn 0, 0..=3, AddPartitionsToTxnRequest AddPartitionsToTxnResponse,
+        transaction::ADD_PARTITIONS_TO_TXN;
+    25 AddOffsetsToTxn 0, 0..=4, AddOffsetsToTxnRequest AddOffsetsToTxnResponse,
+        transaction::ADD_OFFSETS_TO_TXN;
+    26 EndTxn 0, 0..=5, EndTxnRequest EndTxnResponse, transaction::END_TXN;
+    27 WriteTxnMarkers 1, 1..=1, WriteTxnMarkersRequest WriteTxnMarkersResponse,
+        transaction::WRITE_TXN_MARKERS;
+    28 TxnOffsetCommit 0, 0..=5, TxnOffsetCommitRequest TxnOffsetCommitResponse,
+        commit::TXN_OFFSET_COMMIT;
     32 DescribeConfigs 1, 1..=4, DescribeConfigsRequest DescribeConfigsResponse,
         configs::DESCRIBE_CONFIGS;
     37 CreatePartitions 0, 0..=3, CreatePartitionsRequest CreatePartitionsResponse,
         topics::CREATE_PARTITIONS;
+    42 DeleteGroups 0, 0..=2, DeleteGroupsRequest DeleteGroupsResponse, group::DELETE_GROUPS;
     44 IncrementalAlterConfigs 0, 0..=1, IncrementalAlterConfigsRequest
         IncrementalAlterConfigsResponse, configs::INCREMENTAL_ALTER_CONFIGS;
+    47 OffsetDelete 0, 0..=0, OffsetDeleteRequest OffsetDeleteResponse, commit::OFFSET_DELETE;
     60 DescribeCluster 0, 0..=2, DescribeClusterRequest DescribeClusterResponse,
         metadata::DESCRIBE_CLUSTER;
+    61 DescribeProducers 0, 0..=0, DescribeProducersRequest DescribeProducersResponse,
+        transaction::DESCRIBE_PRODUCERS;
+    65 DescribeTransactions 0, 0..=0, DescribeTransactionsRequest DescribeTransactionsResponse,
+        transaction::DESCRIBE_TRANSACTIONS;
+    66 ListTransactions 0, 0..=1, ListTransactionsRequest ListTransactionsResponse,
+        transaction::LIST_TRANSACTIONS;
 }

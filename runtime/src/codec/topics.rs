@@ -18,7 +18,7 @@ use seedlog::message::admin::{
     DeleteTopicsRequest, DeleteTopicsResponse, DeletedTopic,
 };
 
-use super::convert::{Wire, fields, id_of, list, name_of, topic_of};
+use super::convert::{Topic, Wire, fields, tuple};
 use super::shape::{I8, I16, I32, I32S, Shape, TEXT, TEXTS, UUID, list, since, until};
 
 pub const CREATE_TOPICS: Shape =
@@ -30,23 +30,9 @@ fields!(CreatableTopic = wire::create_topics_request::CreatableTopic {
     name = name, num_partitions = num_partitions, replication_factor = replication_factor,
     assignments = assignments, configs = configs,
 });
-impl Wire<CreatableReplicaAssignment> for (i32, Vec<NodeId>) {
-    fn out(&self, version: i16) -> CreatableReplicaAssignment {
-        let out = CreatableReplicaAssignment::default().with_partition_index(self.0);
-        out.with_broker_ids(self.1.out(version))
-    }
-    fn back(wire: CreatableReplicaAssignment, version: i16) -> Self {
-        (wire.partition_index, Wire::back(wire.broker_ids, version))
-    }
-}
-impl Wire<CreatableTopicConfig> for (Arc<str>, Option<Arc<str>>) {
-    fn out(&self, version: i16) -> CreatableTopicConfig {
-        let out = CreatableTopicConfig::default().with_name(self.0.out(version));
-        out.with_value(self.1.out(version))
-    }
-    fn back(wire: CreatableTopicConfig, version: i16) -> Self {
-        (Wire::back(wire.name, version), Wire::back(wire.value, version))
-    }
+tuple! {
+    (i32, Vec<NodeId>) = CreatableReplicaAssignment { 0 = partition_index, 1 = broker_ids };
+    (Arc<str>, Option<Arc<str>>) = CreatableTopicConfig { 0 = name, 1 = value };
 }
 fields!(CreateTopicsResponse = wire::CreateTopicsResponse { topics = topics });
 fields!(CreatedTopic = wire::create_topics_response::CreatableTopicResult {
@@ -57,25 +43,15 @@ fields!(CreatedTopic = wire::create_topics_response::CreatableTopicResult {
 // Never null: that ends Java's admin client.
 impl Wire<Option<Vec<CreatableTopicConfigs>>> for Vec<ConfigEntry> {
     fn out(&self, version: i16) -> Option<Vec<CreatableTopicConfigs>> {
-        Some(self.iter().map(|entry| entry.out(version)).collect())
+        Some(self.out(version))
     }
     fn back(wire: Option<Vec<CreatableTopicConfigs>>, version: i16) -> Self {
-        wire.into_iter().flatten().map(|entry| Wire::back(entry, version)).collect()
+        Wire::back(wire.unwrap_or_default(), version)
     }
 }
 fields!(ConfigEntry = CreatableTopicConfigs {
     name = name, value = value, source = config_source,
 });
-list!(
-    CreatableTopic = wire::create_topics_request::CreatableTopic,
-    (i32, Vec<NodeId>) = CreatableReplicaAssignment,
-    (Arc<str>, Option<Arc<str>>) = CreatableTopicConfig,
-    CreatedTopic = wire::create_topics_response::CreatableTopicResult,
-    DeletedTopic = wire::delete_topics_response::DeletableTopicResult,
-    CreatePartitionsTopic = wire::create_partitions_request::CreatePartitionsTopic,
-    (TopicName, ErrorCode, Option<String>) = CreatePartitionsTopicResult,
-);
-
 pub const DELETE_TOPICS: Shape = &[since(6, list(&[TEXT, UUID])), until(5, TEXTS), I32];
 impl Wire<wire::DeleteTopicsRequest> for DeleteTopicsRequest {
     fn out(&self, version: i16) -> wire::DeleteTopicsRequest {
@@ -83,20 +59,20 @@ impl Wire<wire::DeleteTopicsRequest> for DeleteTopicsRequest {
             wire::DeleteTopicsRequest::default().with_timeout_ms(self.timeout.out(version));
         if version >= 6 {
             let topics = self.topics.iter().map(|topic| {
-                let name = matches!(topic, TopicRef::Name(_)).then(|| name_of(topic));
-                DeleteTopicState::default().with_name(name).with_topic_id(id_of(topic))
+                let name = matches!(topic, TopicRef::Name(_)).then(|| topic.name());
+                DeleteTopicState::default().with_name(name).with_topic_id(topic.id())
             });
             out.topics = topics.collect();
         } else {
-            out.topic_names = self.topics.iter().map(name_of).collect();
+            out.topic_names = self.topics.iter().map(Topic::name).collect();
         }
         out
     }
     fn back(wire: wire::DeleteTopicsRequest, version: i16) -> Self {
-        let named = wire.topic_names.iter().map(|name| topic_of(name, &[]));
+        let named = wire.topic_names.iter().map(|name| TopicRef::of(name, &[]));
         let stated = wire.topics.into_iter();
         let stated =
-            stated.map(|topic| topic_of(&topic.name.unwrap_or_default(), &[topic.topic_id]));
+            stated.map(|topic| TopicRef::of(&topic.name.unwrap_or_default(), &[topic.topic_id]));
         let timeout = Wire::back(wire.timeout_ms, version);
         DeleteTopicsRequest { timeout, topics: named.chain(stated).collect() }
     }
@@ -106,13 +82,11 @@ impl Wire<wire::delete_topics_response::DeletableTopicResult> for DeletedTopic {
     fn out(&self, version: i16) -> wire::delete_topics_response::DeletableTopicResult {
         let out = wire::delete_topics_response::DeletableTopicResult::default();
         let name =
-            (version < 6 || matches!(self.topic, TopicRef::Name(_))).then(|| name_of(&self.topic));
-        out.with_name(name)
-            .with_topic_id(id_of(&self.topic))
-            .with_error_code(self.error.out(version))
+            (version < 6 || matches!(self.topic, TopicRef::Name(_))).then(|| self.topic.name());
+        out.with_name(name).with_topic_id(self.topic.id()).with_error_code(self.error.out(version))
     }
     fn back(wire: wire::delete_topics_response::DeletableTopicResult, version: i16) -> Self {
-        let topic = topic_of(&wire.name.unwrap_or_default(), &[wire.topic_id]);
+        let topic = TopicRef::of(&wire.name.unwrap_or_default(), &[wire.topic_id]);
         DeletedTopic { topic, error: Wire::back(wire.error_code, version) }
     }
 }
@@ -124,26 +98,17 @@ fields!(CreatePartitionsRequest = wire::CreatePartitionsRequest {
 fields!(CreatePartitionsTopic = wire::create_partitions_request::CreatePartitionsTopic {
     name = name, count = count, assignments = assignments,
 });
-impl Wire<Option<Vec<CreatePartitionsAssignment>>> for Option<Vec<Vec<NodeId>>> {
-    fn out(&self, version: i16) -> Option<Vec<CreatePartitionsAssignment>> {
-        let assigned = |nodes: &Vec<NodeId>| {
-            CreatePartitionsAssignment::default().with_broker_ids(nodes.out(version))
-        };
-        self.as_ref().map(|all| all.iter().map(assigned).collect())
+impl Wire<CreatePartitionsAssignment> for Vec<NodeId> {
+    fn out(&self, version: i16) -> CreatePartitionsAssignment {
+        CreatePartitionsAssignment::default().with_broker_ids(self.out(version))
     }
-    fn back(wire: Option<Vec<CreatePartitionsAssignment>>, version: i16) -> Self {
-        let assigned = |one: CreatePartitionsAssignment| Wire::back(one.broker_ids, version);
-        wire.map(|all| all.into_iter().map(assigned).collect())
+    fn back(wire: CreatePartitionsAssignment, version: i16) -> Self {
+        Wire::back(wire.broker_ids, version)
     }
 }
 fields!(CreatePartitionsResponse = wire::CreatePartitionsResponse { topics = results });
-impl Wire<CreatePartitionsTopicResult> for (TopicName, ErrorCode, Option<String>) {
-    fn out(&self, version: i16) -> CreatePartitionsTopicResult {
-        let out = CreatePartitionsTopicResult::default().with_name(self.0.out(version));
-        out.with_error_code(self.1.out(version)).with_error_message(self.2.out(version))
-    }
-    fn back(wire: CreatePartitionsTopicResult, version: i16) -> Self {
-        let (name, error) = (Wire::back(wire.name, version), Wire::back(wire.error_code, version));
-        (name, error, Wire::back(wire.error_message, version))
-    }
+tuple! {
+    (TopicName, ErrorCode, Option<String>) = CreatePartitionsTopicResult {
+        0 = name, 1 = error_code, 2 = error_message,
+    };
 }

@@ -1,7 +1,9 @@
 //! Every version that is served can be written and read back, and no bytes do harm.
 
+mod groups;
 mod requests;
 mod responses;
+mod transactions;
 
 use proptest::prelude::*;
 use seedlog::ids::{TopicRef, Uuid};
@@ -9,9 +11,6 @@ use seedlog::message::metadata::MetadataRequest;
 
 use super::table::Row;
 use super::*;
-use requests::REQUESTS;
-use responses::RESPONSES;
-
 /// A message as a version can say it, and the first version that says all of it.
 type Sample<T> = (fn(i16) -> T, i16);
 
@@ -23,7 +22,8 @@ fn topic(version: i16, ids_from: i16) -> TopicRef {
 fn requests() -> Vec<(&'static Row, i16, Request, bool, Bytes)> {
     let mut all = Vec::new();
     for row in TABLE {
-        let sample = REQUESTS.iter().find(|(request, _)| request(row.to).api() == row.api);
+        let samples = [requests::REQUESTS, groups::REQUESTS, transactions::REQUESTS].concat();
+        let sample = samples.iter().find(|(request, _)| request(row.to).api() == row.api);
         let (request, whole_from) = sample.unwrap_or_else(|| panic!("{:?}", row.api));
         for version in row.from..=row.to {
             let request = request(version);
@@ -52,7 +52,8 @@ fn every_served_version_of_a_request_is_walked_to_its_end_and_reads_back() {
 #[test]
 fn every_served_version_of_an_answer_reads_back() {
     for row in TABLE {
-        let sample = RESPONSES.iter().find(|(response, _)| response(row.to).api() == row.api);
+        let samples = [responses::RESPONSES, groups::RESPONSES, transactions::RESPONSES].concat();
+        let sample = samples.iter().find(|(response, _)| response(row.to).api() == row.api);
         let (response, whole_from) = sample.unwrap_or_else(|| panic!("{:?}", row.api));
         for version in row.from..=row.to {
             let what = format!("{:?} {version}", row.api);
