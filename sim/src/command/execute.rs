@@ -113,6 +113,7 @@ pub fn record(scenario: &Arc<Scenario>, text: String, seed: u64) -> (Report, Rec
         text,
         overrides: scenario.overrides.clone(),
         seed,
+        atlas_on: report.atlas_on,
         decisions: run.decisions.log().to_vec(),
         chances: Arc::new(run.world.chances()),
         checkpoints,

@@ -74,6 +74,7 @@ impl Run {
         let scenario = Scenario::parse(&recording.file, &recording.text, &recording.overrides)?;
         let mut run = Run::new(&Arc::new(scenario), recording.seed, true);
         run.sources.clear();
+        run.atlas_on = recording.atlas_on;
         for (at, _) in &recording.decisions {
             run.world.control(*at, Token::Replay.encode());
         }

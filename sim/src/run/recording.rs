@@ -22,6 +22,8 @@ pub struct Recording {
     pub overrides: Vec<String>,
     /// What is not recorded is drawn from it: usual delays, and what processes draw themselves.
     pub seed: u64,
+    /// Whether faults stopped short of what cannot be survived.
+    pub atlas_on: bool,
     /// Faults and sends.
     pub decisions: Vec<(Instant, Action)>,
     /// What happened to single messages, disks and records.
@@ -67,6 +69,7 @@ impl Recording {
         let mut out = String::from("# A recorded run: `sim replay` carries it out again.\n");
         let _ = writeln!(out, "file = {}", quoted(&self.file));
         let _ = writeln!(out, "seed = {}", quoted(&self.seed.to_string()));
+        let _ = writeln!(out, "atlas = {}", self.atlas_on);
         let _ = writeln!(out, "set = [{}]", list(&self.overrides));
         let _ = writeln!(out, "verdict = {}", quoted(&self.verdict));
         let _ = writeln!(out, "broken = [{}]", list(&self.broken));
@@ -102,6 +105,7 @@ impl Recording {
             Ok(root.strings(key)?.into_iter().map(|(_, text)| text).collect())
         };
         let (overrides, broken) = (strings("set")?, strings("broken")?);
+        let atlas_on = root.boolean("atlas")?.unwrap_or(true);
         let events = root.number("events", 0, u64::MAX)?.unwrap_or(0);
         let scenario = Scenario::parse(&scenario_file, &scenario_text, &overrides)?;
         let names = Names {
@@ -115,6 +119,7 @@ impl Recording {
             text: scenario_text,
             overrides,
             seed,
+            atlas_on,
             decisions: decisions(&mut root, &names)?,
             chances: Arc::new(chances(&mut root, &names, &Cluster::of(&scenario))?),
             checkpoints: checkpoints(&mut root)?,
