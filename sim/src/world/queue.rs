@@ -1,49 +1,50 @@
-//! The event queue: a calendar of the next milliseconds, and a heap for what is later.
+//! The event queue: a calendar.
 //!
-//! Time is cut into days of some microseconds. A ring holds the days to come, each an unsorted
-//! list; the day at hand is sorted once and then read off. To push is to append to a list of small
-//! keys, whatever the number of nodes. Order is by time and then by the order of pushes: lists and
-//! their sort are stable, and what comes out of the heap enters its day before anything else can be
-//! pushed there.
+//! Time is cut into days of some microseconds. A ring holds the days to come and a map those beyond
+//! it, each as the plain list of its events: to push is to append to a list, whatever the number of
+//! nodes. When a day comes, one pass over its list makes a small key of each event, the keys are
+//! sorted, and then read off. So the many messages that are in flight are fetched list by list, as
+//! they were written, and not one by one from all over the memory.
+//!
+//! Order is by time and then by the order of pushes, which is the order within a list: nothing can
+//! be pushed to a day in the ring before what the map has of it has moved there.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BTreeMap;
 
 /// A day is 2^14 ns: about sixteen microseconds.
 const SHIFT: u32 = 14;
-/// Days in the ring: about two milliseconds, more than most messages and flushes take.
+const DAY: u64 = 1 << SHIFT;
+/// Days in the ring, one bit of a `u128` each: about two milliseconds, more than most messages and
+/// flushes take.
 const DAYS: u64 = 128;
-const WORDS: usize = 2;
 
-#[derive(Clone, Copy, Debug)]
-struct Key {
+type List<T> = Vec<Entry<T>>;
+
+#[derive(Clone, Debug)]
+struct Entry<T> {
     at: u64,
-    index: u32,
+    /// None once it is popped.
+    item: Option<T>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Queue<T> {
     /// The time popped last: nothing earlier may be pushed.
     last: u64,
-    /// Pushed for the very time popped last: comes after what `today` has for that time.
-    now: VecDeque<u32>,
-    /// Sorted: everything up to the end of the day at hand. The first `done` keys are popped.
-    today: Vec<Key>,
-    done: usize,
+    len: usize,
+    /// The day of `last`.
     day: u64,
-    /// The days after it, by their number modulo [`DAYS`], and a bit for each that has keys.
-    ring: Vec<Vec<Key>>,
-    occupied: [u64; WORDS],
-    /// What lies beyond the ring, by time and order of pushes.
-    far: BinaryHeap<Reverse<(u64, u64, u32)>>,
-    pushed_far: u64,
-    items: Vec<Option<T>>,
-    free: Vec<u32>,
-}
-
-/// Indices fit: `items` is checked when it grows.
-fn wide(index: u32) -> usize {
-    usize::try_from(index).expect("an index fits")
+    today: List<T>,
+    /// What is left of today, backwards: see [`key`].
+    order: Vec<u64>,
+    /// The days after it, by their number modulo [`DAYS`], and a bit for each that has events.
+    ring: Vec<List<T>>,
+    occupied: u128,
+    /// The days beyond the ring that have events.
+    far: BTreeMap<u64, List<T>>,
+    /// Empty lists of days that are over.
+    spare: Vec<List<T>>,
 }
 
 /// The place of a day in the ring.
@@ -51,175 +52,139 @@ fn place(day: u64) -> usize {
     usize::try_from(day % DAYS).expect("a small number fits")
 }
 
-/// A clone leaves out the places that a burst has left empty behind the last item.
-impl<T: Clone> Clone for Queue<T> {
-    fn clone(&self) -> Self {
-        let used = self.items.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        Queue {
-            last: self.last,
-            now: self.now.clone(),
-            today: self.today[self.done..].to_vec(),
-            done: 0,
-            day: self.day,
-            ring: self.ring.clone(),
-            occupied: self.occupied,
-            far: self.far.clone(),
-            pushed_far: self.pushed_far,
-            items: self.items[..used].to_vec(),
-            free: self.free.iter().copied().filter(|index| wide(*index) < used).collect(),
-        }
-    }
+/// A time of day and a place in the day's list: keys sort as events do.
+fn key(at: u64, place: usize) -> u64 {
+    let place = u32::try_from(place).expect("fewer than 2^32 events a day");
+    ((at % DAY) << 32) | u64::from(place)
 }
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
         Queue {
             last: 0,
-            now: VecDeque::new(),
-            today: Vec::new(),
-            done: 0,
+            len: 0,
             day: 0,
+            today: Vec::new(),
+            order: Vec::new(),
             ring: (0..DAYS).map(|_| Vec::new()).collect(),
-            occupied: [0; WORDS],
-            far: BinaryHeap::new(),
-            pushed_far: 0,
-            items: Vec::new(),
-            free: Vec::new(),
+            occupied: 0,
+            far: BTreeMap::new(),
+            spare: Vec::new(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.items.len() - self.free.len()
+        self.len
     }
 
     /// # Panics
     /// If `at` is before the time popped last.
     pub(super) fn push(&mut self, at: u64, item: T) {
         assert!(at >= self.last, "time does not go back");
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.items[wide(index)] = Some(item);
-                index
-            }
-            None => {
-                self.items.push(Some(item));
-                u32::try_from(self.items.len() - 1).expect("fewer than 2^32 events")
-            }
-        };
-        let key = Key { at, index };
+        self.len += 1;
+        let entry = Entry { at, item: Some(item) };
         let day = at >> SHIFT;
-        if day > self.day {
-            if day - self.day < DAYS {
-                self.enter(day, key);
-            } else {
-                self.far.push(Reverse((at, self.pushed_far, index)));
-                self.pushed_far += 1;
+        match day - self.day {
+            0 => self.push_today(entry),
+            1..DAYS => {
+                let list = &mut self.ring[place(day)];
+                if list.is_empty() {
+                    self.occupied |= 1 << place(day);
+                    *list = self.spare.pop().unwrap_or_default();
+                }
+                list.push(entry);
             }
-        } else if at == self.last {
-            self.now.push_back(index);
-        } else {
-            let rest = &self.today[self.done..];
-            let behind = self.done + rest.partition_point(|other| other.at <= at);
-            self.today.insert(behind, key);
+            DAYS.. => {
+                let list = self.far.entry(day);
+                list.or_insert_with(|| self.spare.pop().unwrap_or_default()).push(entry);
+            }
         }
     }
 
-    /// Puts a key into its day in the ring.
-    fn enter(&mut self, day: u64, key: Key) {
-        let place = place(day);
-        self.ring[place].push(key);
-        self.occupied[place / 64] |= 1 << (place % 64);
+    fn push_today(&mut self, entry: Entry<T>) {
+        if self.order.is_empty() {
+            self.today.clear();
+        }
+        let key = key(entry.at, self.today.len());
+        self.today.push(entry);
+        let behind = self.order.partition_point(|other| *other > key);
+        self.order.insert(behind, key);
     }
 
-    /// The earliest entry, the one pushed first if there are several; none that is later than
+    /// The earliest event, the one pushed first if there are several; none that is later than
     /// `end`.
     pub(super) fn pop_until(&mut self, end: u64) -> Option<(u64, T)> {
-        loop {
-            if let Some(Key { at, index }) = self.today.get(self.done).copied()
-                && (at == self.last || self.now.is_empty())
-            {
-                if at > end {
-                    return None;
-                }
-                self.done += 1;
-                self.last = at;
-                return Some((at, self.take(index)));
-            }
-            if self.last <= end
-                && let Some(index) = self.now.pop_front()
-            {
-                return Some((self.last, self.take(index)));
-            }
-            if !self.now.is_empty() || !self.turn() {
-                return None;
-            }
+        if self.order.is_empty() && !self.turn(end) {
+            return None;
         }
+        let (at, place) = self.first()?;
+        if at > end {
+            return None;
+        }
+        self.order.pop();
+        self.last = at;
+        self.len -= 1;
+        Some((at, self.today[place].item.take().expect("a key names an event")))
     }
 
-    /// Goes on to the next day that has keys; false if there is none.
-    fn turn(&mut self) -> bool {
-        let next = match (self.next_in_ring(), self.far.peek()) {
-            (Some(day), _) => day,
-            (None, Some(Reverse((at, ..)))) => at >> SHIFT,
-            (None, None) => return false,
+    /// The next event of today: its time, and its place in the list.
+    fn first(&self) -> Option<(u64, usize)> {
+        let key = self.order.last()?;
+        let place = usize::try_from(key % (1 << 32)).expect("32 bits fit");
+        Some(((self.day << SHIFT) + (key >> 32), place))
+    }
+
+    /// Goes on to the next day that has events; false if there is none by `end`.
+    fn turn(&mut self, end: u64) -> bool {
+        let Some(next) = self.next_day().filter(|day| self.begins_by(*day, end)) else {
+            return false;
         };
-        self.day = next;
-        while let Some(Reverse((at, _, index))) = self.far.peek().copied()
-            && (at >> SHIFT) - next < DAYS
+        while let Some(far) = self.far.first_entry()
+            && far.key() - next < DAYS
         {
-            self.far.pop();
-            self.enter(at >> SHIFT, Key { at, index });
+            let place = place(*far.key());
+            assert!(self.ring[place].is_empty(), "the ring has not come to that day");
+            self.ring[place] = far.remove();
+            self.occupied |= 1 << place;
         }
-        let place = place(next);
-        self.today.clear();
-        self.done = 0;
-        std::mem::swap(&mut self.today, &mut self.ring[place]);
-        self.occupied[place / 64] &= !(1 << (place % 64));
-        if self.today.len() > 1 {
-            self.today.sort_by_key(|key| key.at);
-        }
+        self.day = next;
+        self.occupied &= !(1 << place(next));
+        let list = std::mem::take(&mut self.ring[place(next)]);
+        let mut over = std::mem::replace(&mut self.today, list);
+        over.clear();
+        self.spare.push(over);
+        self.order.extend(self.today.iter().zip(0..).map(|(entry, place)| key(entry.at, place)));
+        self.order.sort_unstable_by_key(|key| Reverse(*key));
         true
     }
 
-    /// The first day after the one at hand that has keys, within the ring.
-    fn next_in_ring(&self) -> Option<u64> {
-        let first = self.day + 1;
-        let start = place(first);
-        let mut word = start / 64;
-        let mut bits = self.occupied[word] & (u64::MAX << (start % 64));
-        for turned in 0..=WORDS {
-            if bits != 0 {
-                let found = word * 64 + wide(bits.trailing_zeros());
-                let ahead = u64::try_from(found).expect("a small number fits") + DAYS;
-                let start = u64::try_from(start).expect("a small number fits");
-                return Some(first + (ahead - start) % DAYS);
-            }
-            word = (word + 1) % WORDS;
-            bits = self.occupied[word];
-            if turned + 1 == WORDS {
-                bits &= !(u64::MAX << (start % 64));
-            }
+    /// The first day after the one at hand that has events.
+    fn next_day(&self) -> Option<u64> {
+        if self.occupied == 0 {
+            return self.far.first_key_value().map(|(day, _)| *day);
         }
-        None
+        let tomorrow = self.day + 1;
+        let turned = u32::try_from(tomorrow % DAYS).expect("a small number fits");
+        Some(tomorrow + u64::from(self.occupied.rotate_right(turned).trailing_zeros()))
     }
 
-    /// The time of the earliest entry.
+    /// Whether the first event of a later day is due by `end`.
+    fn begins_by(&self, day: u64, end: u64) -> bool {
+        day < end >> SHIFT || (day == end >> SHIFT && self.first_of(day) <= end)
+    }
+
+    /// The time of the first event of a later day that has some.
+    fn first_of(&self, day: u64) -> u64 {
+        let list = if day - self.day < DAYS { &self.ring[place(day)] } else { &self.far[&day] };
+        list.iter().map(|entry| entry.at).min().expect("the day has events")
+    }
+
+    /// The time of the earliest event.
     pub(super) fn next_at(&self) -> Option<u64> {
-        if !self.now.is_empty() {
-            return Some(self.last);
+        match self.first() {
+            Some((at, _)) => Some(at),
+            None => self.next_day().map(|day| self.first_of(day)),
         }
-        if let Some(key) = self.today.get(self.done) {
-            return Some(key.at);
-        }
-        match self.next_in_ring() {
-            Some(day) => self.ring[place(day)].iter().map(|key| key.at).min(),
-            None => self.far.peek().map(|Reverse((at, ..))| *at),
-        }
-    }
-
-    fn take(&mut self, index: u32) -> T {
-        self.free.push(index);
-        self.items[wide(index)].take().expect("a key names a full place")
     }
 }
 
@@ -273,7 +238,7 @@ mod tests {
     #[test]
     fn what_was_far_comes_before_what_was_pushed_later_for_the_same_time() {
         let mut queue = Queue::new();
-        let at = 10 * (DAYS << SHIFT);
+        let at = 10 * DAYS * DAY;
         queue.push(at, "early");
         queue.push(at - 1, "before");
         assert_eq!(queue.pop_until(u64::MAX), Some((at - 1, "before")));
