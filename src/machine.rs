@@ -171,6 +171,7 @@ impl Effects {
         Effects { list: Vec::new() }
     }
 
+    #[inline]
     pub fn push(&mut self, effect: Effect) {
         self.list.push(effect);
     }
@@ -200,6 +201,7 @@ impl Effects {
     }
 
     /// Takes the effects out, in order, and keeps the buffer.
+    #[inline]
     pub fn drain(&mut self) -> impl Iterator<Item = Effect> + '_ {
         self.list.drain(..)
     }

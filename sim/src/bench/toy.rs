@@ -78,7 +78,27 @@ fn conn(index: usize) -> ConnId {
     ConnId::outbound(1, u64::try_from(index).expect("an index fits"))
 }
 
+/// Opens a connection to each peer.
+fn connect(peers: &[Endpoint], out: &mut Effects) {
+    for (index, to) in peers.iter().enumerate() {
+        out.push(Effect::Connect { conn: conn(index), to: to.clone() });
+    }
+}
+
 impl Client {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a toy")]
+    fn step(&mut self, input: Input, out: &mut Effects) {
+        match input {
+            Input::Response { conn, .. } => self.send(conn, out),
+            Input::Opened { conn } => {
+                let servers = u32::try_from(self.servers.len()).expect("few");
+                (0..self.in_flight.div_ceil(servers)).for_each(|_| self.send(conn, out));
+            }
+            Input::Wake => connect(&self.servers, out),
+            _ => {}
+        }
+    }
+
     fn send(&mut self, conn: ConnId, out: &mut Effects) {
         let correlation = CorrelationId(self.sent);
         self.sent = self.sent.wrapping_add(1);
@@ -87,6 +107,19 @@ impl Client {
 }
 
 impl Broker {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a toy")]
+    fn step(&mut self, input: Input, out: &mut Effects) {
+        match input {
+            Input::Request { from, correlation, request } => {
+                let Request::BrokerHeartbeat(request) = request.as_ref() else { return };
+                self.take(from, correlation, request.want_fence, out);
+            }
+            Input::Response { correlation, .. } => self.copied(correlation, out),
+            Input::Wake => connect(&self.followers, out),
+            _ => {}
+        }
+    }
+
     fn take(&mut self, from: ConnId, correlation: CorrelationId, is_copy: bool, out: &mut Effects) {
         if is_copy || self.followers.is_empty() {
             let response = Arc::clone(&self.response);
@@ -120,29 +153,9 @@ impl Broker {
 
 impl Machine for Node {
     fn step(&mut self, _now: Now, input: Input, out: &mut Effects) {
-        match (self, input) {
-            (Node::Client(client), Input::Response { conn, .. }) => client.send(conn, out),
-            (Node::Client(client), Input::Opened { conn }) => {
-                let servers = u32::try_from(client.servers.len()).expect("few");
-                (0..client.in_flight.div_ceil(servers)).for_each(|_| client.send(conn, out));
-            }
-            (Node::Broker(broker), Input::Request { from, correlation, request }) => {
-                let Request::BrokerHeartbeat(request) = request.as_ref() else { return };
-                broker.take(from, correlation, request.want_fence, out);
-            }
-            (Node::Broker(broker), Input::Response { correlation, .. }) => {
-                broker.copied(correlation, out);
-            }
-            (node, Input::Wake) => {
-                let peers = match node {
-                    Node::Client(client) => &client.servers,
-                    Node::Broker(broker) => &broker.followers,
-                };
-                for (index, to) in peers.iter().enumerate() {
-                    out.push(Effect::Connect { conn: conn(index), to: to.clone() });
-                }
-            }
-            _ => {}
+        match self {
+            Node::Client(client) => client.step(input, out),
+            Node::Broker(broker) => broker.step(input, out),
         }
     }
 

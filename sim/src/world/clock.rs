@@ -43,6 +43,7 @@ impl Clock {
         }
     }
 
+    #[inline]
     pub(super) fn read(&self, at: Instant) -> Now {
         let elapsed = self.elapsed(at.as_nanos());
         let wall_ms = self.wall_ns.saturating_add(signed(elapsed)).div_euclid(NANOS_PER_MS);

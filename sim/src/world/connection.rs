@@ -7,6 +7,7 @@ use seedlog::message::{Request, Response};
 use seedlog::time::Instant;
 
 use super::ProcessId;
+use super::digest::Print;
 use super::hold::{HoldId, Payload};
 
 /// Which end of a connection: the one that asked for it, or the one that accepted it.
@@ -39,11 +40,11 @@ pub(super) struct ConnectionRef {
     generation: u32,
 }
 
-/// What travels in one direction.
+/// What travels in one direction, with the print of its content.
 #[derive(Clone, Debug)]
 pub(super) enum Message {
-    Request(CorrelationId, Arc<Request>),
-    Response(CorrelationId, Arc<Response>),
+    Request(CorrelationId, Arc<Request>, Print),
+    Response(CorrelationId, Arc<Response>, Print),
     /// The sending end is closed.
     Fin,
 }
@@ -64,8 +65,8 @@ impl ConnectionRef {
 impl Message {
     pub(super) fn payload(&self) -> Option<Payload<'_>> {
         match self {
-            Message::Request(_, request) => Some(Payload::Request(request)),
-            Message::Response(_, response) => Some(Payload::Response(response)),
+            Message::Request(_, request, _) => Some(Payload::Request(request)),
+            Message::Response(_, response, _) => Some(Payload::Response(response)),
             Message::Fin => None,
         }
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use seedlog::message::{Records, Request, Response};
 
 use super::connection::Message;
+use super::digest::Print;
 use super::disk::{flip_at, place_to_flip};
 use super::seed::Draw;
 
@@ -57,14 +58,19 @@ pub(super) fn apply(message: &mut Message, flip: Flip) -> bool {
     let Some(chunk) = chunk else { return false };
     let Some(flipped) = flip_at(chunk, flip.byte, flip.bit) else { return false };
     *chunk = flipped;
+    match &mut changed {
+        Message::Request(_, request, print) => *print = Print::of(request),
+        Message::Response(_, response, print) => *print = Print::of(response),
+        Message::Fin => {}
+    }
     *message = changed;
     true
 }
 
 fn chunks_of(message: &mut Message) -> Vec<&mut Bytes> {
     match message {
-        Message::Request(_, request) => in_request(Arc::make_mut(request)),
-        Message::Response(_, response) => in_response(Arc::make_mut(response)),
+        Message::Request(_, request, _) => in_request(Arc::make_mut(request)),
+        Message::Response(_, response, _) => in_response(Arc::make_mut(response)),
         Message::Fin => Vec::new(),
     }
 }

@@ -2,6 +2,9 @@
 
 use std::hash::{Hash, Hasher};
 
+use seedlog::ids::{ConnId, CorrelationId};
+use seedlog::machine::Input;
+
 /// A hash of everything that a world has delivered so far, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
@@ -11,6 +14,7 @@ pub struct Digest {
 
 const FIRST: u64 = 0x9e37_79b9_7f4a_7c15;
 const SECOND: u64 = 0xd6e8_feb8_6659_fd93;
+const THIRD: u64 = 0xff51_afd7_ed55_8ccd;
 
 impl Default for Digest {
     fn default() -> Self {
@@ -40,16 +44,23 @@ impl Digest {
     }
 }
 
-/// The two halves of a product, folded: every bit of it depends on every bit of `word`.
+/// The two halves of a product, the low one first.
 #[inline]
-fn fold(word: u64, by: u64) -> u64 {
+fn multiply(word: u64, by: u64) -> (u64, u64) {
     let product = u128::from(word) * u128::from(by);
     let low = u64::try_from(product & u128::from(u64::MAX)).expect("masked to 64 bits");
-    low ^ u64::try_from(product >> 64).expect("the high half fits")
+    (low, u64::try_from(product >> 64).expect("the high half fits"))
 }
 
-/// Two hashes of one step, made side by side in different ways. Each step begins anew, so that a
-/// processor can work on several at once; only their results wait for each other.
+/// Both halves in one: every bit of it depends on every bit of `word`.
+#[inline]
+fn fold(word: u64, by: u64) -> u64 {
+    let (low, high) = multiply(word, by);
+    low ^ high
+}
+
+/// The hash of one step, 128 bits of it. Each step begins anew, so that a processor can work on
+/// several at once; only their results wait for each other.
 pub(super) struct Step {
     first: u64,
     second: u64,
@@ -62,17 +73,78 @@ impl Default for Step {
 }
 
 impl Step {
-    #[inline]
-    fn word(&mut self, word: u64) {
-        self.first = fold(self.first ^ word, FIRST);
-        self.second = (self.second.rotate_left(23) ^ word).wrapping_mul(SECOND);
+    /// Takes in an input; the content of a message by its print, which is worked out if it is not
+    /// known.
+    pub(super) fn input(&mut self, input: &Input, print: Option<Print>) {
+        match input {
+            Input::Request { from, correlation, request } => {
+                self.request(*from, *correlation, print.unwrap_or_else(|| Print::of(request)));
+            }
+            Input::Response { conn, correlation, response } => {
+                self.response(*conn, *correlation, print.unwrap_or_else(|| Print::of(response)));
+            }
+            Input::Wake
+            | Input::Opened { .. }
+            | Input::Closed { .. }
+            | Input::Flushed { .. }
+            | Input::Saved { .. }
+            | Input::Loaded { .. }
+            | Input::Lost { .. }
+            | Input::LostFile { .. }
+            | Input::Call { .. } => input.hash(self),
+        }
     }
 
+    /// Takes in a request that is sent or arrives.
+    #[inline]
+    pub(super) fn request(&mut self, conn: ConnId, correlation: CorrelationId, print: Print) {
+        self.message(1, conn, correlation, print);
+    }
+
+    /// Takes in a response that is sent or arrives.
+    #[inline]
+    pub(super) fn response(&mut self, conn: ConnId, correlation: CorrelationId, print: Print) {
+        self.message(2, conn, correlation, print);
+    }
+
+    /// `kind` lies beyond the numbers of all variants of enums.
+    #[inline]
+    fn message(&mut self, kind: u64, conn: ConnId, correlation: CorrelationId, print: Print) {
+        self.word((kind << 32) | u64::from(correlation.0));
+        self.word(conn.0);
+        self.word(print.first);
+        self.word(print.second);
+    }
+
+    /// Loses next to nothing: [`THIRD`] is so near to 2^64 that the high half of the product tells
+    /// (nearly) all of `first`, and the low half is then known from the new `first`.
+    #[inline]
+    fn word(&mut self, word: u64) {
+        let (low, high) = multiply(self.first ^ word, THIRD);
+        (self.first, self.second) = (low ^ self.second, high);
+    }
+
+    /// Two words side by side, for bytes.
     #[inline]
     fn two_words(&mut self, one: u64, other: u64) {
-        self.first = fold(self.first ^ one, other ^ FIRST);
-        let both = one.wrapping_add(other.rotate_left(32));
-        self.second = (self.second.rotate_left(23) ^ both).wrapping_mul(SECOND);
+        let (low, high) = multiply(self.first ^ one, THIRD);
+        let (other_low, other_high) = multiply(self.second ^ other, SECOND);
+        (self.first, self.second) = (low ^ other_high, high ^ other_low);
+    }
+}
+
+/// The hash of one message's content: made when it is sent, and good for all of its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Print {
+    first: u64,
+    second: u64,
+}
+
+impl Print {
+    pub(super) fn of(content: &impl Hash) -> Self {
+        let mut step = Step::default();
+        content.hash(&mut step);
+        Print { first: step.first, second: step.second }
     }
 }
 
@@ -140,6 +212,12 @@ impl Hasher for Step {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use seedlog::error::ErrorCode;
+    use seedlog::message::Response;
+    use seedlog::message::cluster::BrokerHeartbeatResponse;
+
     use super::*;
 
     fn of(value: impl Hash) -> u128 {
@@ -163,6 +241,29 @@ mod tests {
         assert!(is_without_repeats((0..100).map(|len| of((vec![0_u8; len], 0_u8))).collect()));
         let variants = [0_isize, 1, 65_534, 65_535, 65_536, -1];
         assert!(is_without_repeats(variants.map(of).into()));
+    }
+
+    #[test]
+    fn an_input_is_the_same_with_a_print_that_is_known() {
+        let response = |caught_up| {
+            let response = BrokerHeartbeatResponse {
+                error: ErrorCode::None,
+                caught_up,
+                fenced: false,
+                should_shutdown: false,
+            };
+            Arc::new(Response::BrokerHeartbeat(response))
+        };
+        let of = |content: &Arc<Response>, print| {
+            let mut step = Step::default();
+            let (conn, correlation) = (ConnId(1), CorrelationId(2));
+            let response = Arc::clone(content);
+            step.input(&Input::Response { conn, correlation, response }, print);
+            (step.first, step.second)
+        };
+        let (one, other) = (response(true), response(false));
+        assert_eq!(of(&one, None), of(&one, Some(Print::of(&one))));
+        assert_ne!(of(&one, None), of(&other, None));
     }
 
     #[test]

@@ -9,8 +9,11 @@ use seedlog::op::Op;
 use super::ProcessId;
 use super::connection::{ConnectionRef, Message, Side};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Event {
+    /// What is left in the queue of an event that was taken out.
+    #[default]
+    Taken,
     /// A deadline that may have moved since: only the newest token of a process counts.
     Wake {
         process: ProcessId,

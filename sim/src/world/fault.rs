@@ -173,10 +173,13 @@ impl Ratio {
 }
 
 /// A duration that is drawn from a range, bounds included. A range of one value draws nothing.
+///
+/// Kept in nanoseconds: a `Duration` splits them into seconds and a rest, and each draw would put
+/// them together again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
-    pub low: Duration,
-    pub high: Duration,
+    low: u64,
+    high: u64,
 }
 
 impl Span {
@@ -185,22 +188,26 @@ impl Span {
     #[must_use]
     pub fn new(low: Duration, high: Duration) -> Self {
         assert!(low <= high, "a span has a first and a last duration");
-        Span { low, high }
+        Span { low: nanos(low), high: nanos(high) }
     }
 
     #[must_use]
-    pub const fn exactly(duration: Duration) -> Self {
-        Span { low: duration, high: duration }
+    pub fn exactly(duration: Duration) -> Self {
+        Span::new(duration, duration)
+    }
+
+    /// The longest one.
+    pub(super) fn high(self) -> Duration {
+        Duration::from_nanos(self.high)
     }
 
     pub fn draw(self, rng: &mut impl Draw) -> Duration {
         Duration::from_nanos(self.draw_nanos(rng))
     }
 
-    /// The same in nanoseconds: a `Duration` splits them into seconds and a rest, and that costs
-    /// divisions.
+    #[inline]
     pub(super) fn draw_nanos(self, rng: &mut impl Draw) -> u64 {
-        let (low, high) = (nanos(self.low), nanos(self.high));
+        let Span { low, high } = self;
         if low == high {
             return low;
         }

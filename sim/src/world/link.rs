@@ -87,8 +87,7 @@ pub(super) struct Fate {
     pub(super) latency: u64,
     /// Which bit flips depends on the message: it is drawn afterwards.
     pub(super) is_corrupt: bool,
-    /// None on a quiet network.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) trouble: Trouble,
 }
 
 /// All links that were ever used.
@@ -191,16 +190,21 @@ impl Links {
 
     /// Whether a time on the way is longer than anywhere else: the link lags.
     pub(super) fn lags(&self, index: u32, latency: u64) -> bool {
-        self.at(index).own.is_some() && latency > nanos(self.common.latency.high)
+        self.at(index).own.is_some() && latency > nanos(self.common.latency.high())
     }
 
+    /// The time of a message on the way if nothing else can happen to it, in nanoseconds.
+    #[inline]
+    pub(super) fn quiet_latency(&mut self, index: u32) -> Option<u64> {
+        let Link { stream, own, is_blocked, is_clogged } = &mut self.links[wide(index)];
+        let is_quiet = self.common_is_quiet && own.is_none() && !*is_blocked && !*is_clogged;
+        is_quiet.then(|| self.common.latency.draw_nanos(stream))
+    }
+
+    /// What happens to a message where something may.
     pub(super) fn fate(&mut self, index: u32) -> Fate {
-        let is_quiet = self.common_is_quiet && self.at(index).own.is_none();
         self.with(index, |faults, rng| {
             let latency = faults.latency.draw_nanos(rng);
-            if is_quiet {
-                return Fate { latency, is_corrupt: false, trouble: None };
-            }
             let mut trouble = Trouble {
                 is_lost: faults.loss.draw(rng),
                 resets: faults.reset.draw(rng),
@@ -218,7 +222,7 @@ impl Links {
             if faults.duplicate.draw(rng) {
                 trouble.copy_after = Some(faults.delay_by.draw_nanos(rng));
             }
-            Fate { latency, is_corrupt, trouble: Some(trouble) }
+            Fate { latency, is_corrupt, trouble }
         })
     }
 

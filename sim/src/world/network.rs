@@ -38,13 +38,31 @@ impl<N: Node> World<N> {
     }
 
     /// Sends on a connection. One that is closed already swallows it: the process may not know yet.
-    pub(super) fn send(&mut self, process: ProcessId, conn: ConnId, message: Message) {
-        if let Some((name, side)) = self.find_end(process, conn) {
-            self.transmit(name, side, message);
+    #[inline(always)]
+    pub(super) fn send(
+        &mut self,
+        process: ProcessId,
+        conn: ConnId,
+        message: impl FnOnce() -> Message,
+    ) {
+        let Some((connection, sender)) = self.find_end(process, conn) else { return };
+        if self.holds.is_empty()
+            && let Some((at, number)) = self.schedule(connection, sender)
+        {
+            self.queue.push_with(at.as_nanos(), || Event::Message {
+                connection,
+                sender,
+                is_copy: false,
+                number,
+                message: message(),
+            });
+        } else {
+            self.transmit(connection, sender, message());
         }
     }
 
     /// The end of a connection that a process names, if it has one that is not closed.
+    #[inline(always)]
     fn find_end(&self, process: ProcessId, conn: ConnId) -> Option<(ConnectionRef, Side)> {
         if conn.space() == 0 {
             self.connections.accepted(process, conn).map(|name| (name, Side::Server))
@@ -90,6 +108,22 @@ impl<N: Node> World<N> {
 
 /// On the way.
 impl<N: Node> World<N> {
+    /// If nothing can happen to a message on its way (and that is nearly always so): when it will
+    /// arrive, and its number.
+    #[inline(always)]
+    fn schedule(&mut self, name: ConnectionRef, sender: Side) -> Option<(Instant, u32)> {
+        let direction = self.connections.get_mut(name)?.direction_mut(sender);
+        if direction.gap {
+            return None;
+        }
+        let latency = self.links.quiet_latency(direction.link)?;
+        let number = direction.sent;
+        direction.sent = number.wrapping_add(1);
+        let at = Instant::from_nanos(self.time.as_nanos() + latency);
+        direction.last = direction.last.max(at);
+        Some((direction.last, number))
+    }
+
     /// Holds a message back if somebody wants that, or sends it on its way.
     fn transmit(&mut self, name: ConnectionRef, sender: Side, message: Message) {
         if self.holds.is_empty() {
@@ -123,6 +157,13 @@ impl<N: Node> World<N> {
 
     /// Takes a message over its link, unless that is blocked or clogged.
     fn route(&mut self, name: ConnectionRef, sender: Side, mut message: Message) {
+        if !matches!(message, Message::Fin)
+            && let Some((at, number)) = self.schedule(name, sender)
+        {
+            let connection = name;
+            self.push(at, Event::Message { connection, sender, is_copy: false, number, message });
+            return;
+        }
         let Some(connection) = self.connections.get_mut(name) else { return };
         let direction = connection.direction_mut(sender);
         let link = self.links.at(direction.link);
@@ -147,14 +188,12 @@ impl<N: Node> World<N> {
             let fate = self.links.fate(link);
             direction.sent = number.wrapping_add(1);
             let latency = fate.latency;
-            if fate.trouble.is_some() {
-                trouble = self.settle(name, sender, fate, &message);
-                if !self.trouble(name, sender, &trouble, &mut message) {
-                    return;
-                }
-                if self.links.lags(link, latency) {
-                    self.faults.count(Fault::Lag);
-                }
+            trouble = self.settle(name, sender, fate, &message);
+            if !self.trouble(name, sender, &trouble, &mut message) {
+                return;
+            }
+            if self.links.lags(link, latency) {
+                self.faults.count(Fault::Lag);
             }
             latency
         };
@@ -182,7 +221,7 @@ impl<N: Node> World<N> {
         fate: Fate,
         message: &Message,
     ) -> Trouble {
-        let mut trouble = fate.trouble.unwrap_or_default();
+        let mut trouble = fate.trouble;
         let connection = self.connections.get(name).expect("it was just seen");
         let link = connection.direction(sender).link;
         if fate.is_corrupt && !trouble.is_lost && !trouble.resets {
@@ -230,18 +269,20 @@ impl<N: Node> World<N> {
         true
     }
 
-    /// A message reaches the other end.
+    /// A message reaches the other end: who that is, and how it names the connection.
+    #[inline]
     pub(super) fn arrive(
         &mut self,
         name: ConnectionRef,
         sender: Side,
         is_copy: bool,
         number: u32,
-        message: Message,
-    ) -> Option<(ProcessId, Input)> {
+        message: &Message,
+    ) -> Option<(ProcessId, ConnId)> {
         let connection = self.connections.get_mut(name)?;
         let late = connection.direction(sender).not_before;
         if late > self.time {
+            let message = message.clone();
             let event = Event::Message { connection: name, sender, is_copy, number, message };
             self.push(late, event);
             return None;
@@ -253,22 +294,14 @@ impl<N: Node> World<N> {
             self.bounce(name, sender.other());
             return None;
         }
-        let input = match message {
-            Message::Request(correlation, request) => {
-                Input::Request { from: conn, correlation, request }
+        if matches!(message, Message::Fin) {
+            connection.end_mut(sender.other()).state = EndState::Closed;
+            if sender == Side::Server {
+                self.processes[process.index()].remove_outbound(conn);
             }
-            Message::Response(correlation, response) => {
-                Input::Response { conn, correlation, response }
-            }
-            Message::Fin => {
-                connection.end_mut(sender.other()).state = EndState::Closed;
-                if sender == Side::Server {
-                    self.processes[process.index()].remove_outbound(conn);
-                }
-                self.connections.free_if_over(name);
-                return Some((process, Input::Closed { conn }));
-            }
-        };
+            self.connections.free_if_over(name);
+            return Some((process, conn));
+        }
         let direction = connection.direction_mut(sender);
         if is_copy {
             self.faults.count(Fault::Duplicate);
@@ -280,7 +313,7 @@ impl<N: Node> World<N> {
         if is_old {
             self.faults.count(Fault::OldConnection);
         }
-        Some((process, input))
+        Some((process, conn))
     }
 
     /// A message met a closed end. If it closed without a word (a power loss), and the machine is

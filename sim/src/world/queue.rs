@@ -24,8 +24,7 @@ type List<T> = Vec<Entry<T>>;
 #[derive(Clone, Debug)]
 struct Entry<T> {
     at: u64,
-    /// None once it is popped.
-    item: Option<T>,
+    item: T,
 }
 
 #[derive(Clone, Debug)]
@@ -80,40 +79,60 @@ impl<T> Queue<T> {
     /// # Panics
     /// If `at` is before the time popped last.
     pub(super) fn push(&mut self, at: u64, item: T) {
+        self.push_with(at, || item);
+    }
+
+    /// Pushes an event that is made in its place: to put one together elsewhere and to move it here
+    /// at once stalls a processor, since it has to wait until all the pieces are written.
+    ///
+    /// # Panics
+    /// If `at` is before the time popped last.
+    #[inline(always)]
+    pub(super) fn push_with(&mut self, at: u64, make: impl FnOnce() -> T) {
         assert!(at >= self.last, "time does not go back");
         self.len += 1;
-        let entry = Entry { at, item: Some(item) };
+        self.list_of(at).extend(std::iter::once_with(|| Entry { at, item: make() }));
+    }
+
+    /// The list to whose end an event at that time is now pushed.
+    #[inline(always)]
+    fn list_of(&mut self, at: u64) -> &mut List<T> {
         let day = at >> SHIFT;
         match day - self.day {
-            0 => self.push_today(entry),
+            0 => {
+                self.expect_today(at);
+                &mut self.today
+            }
             1..DAYS => {
                 let list = &mut self.ring[place(day)];
                 if list.is_empty() {
                     self.occupied |= 1 << place(day);
                     *list = self.spare.pop().unwrap_or_default();
                 }
-                list.push(entry);
+                list
             }
-            DAYS.. => {
-                let list = self.far.entry(day);
-                list.or_insert_with(|| self.spare.pop().unwrap_or_default()).push(entry);
-            }
+            DAYS.. => self.far_list(day),
         }
     }
 
-    fn push_today(&mut self, entry: Entry<T>) {
+    fn far_list(&mut self, day: u64) -> &mut List<T> {
+        self.far.entry(day).or_insert_with(|| self.spare.pop().unwrap_or_default())
+    }
+
+    /// Makes room in the order of today for an event that is about to be pushed.
+    fn expect_today(&mut self, at: u64) {
         if self.order.is_empty() {
             self.today.clear();
         }
-        let key = key(entry.at, self.today.len());
-        self.today.push(entry);
+        let key = key(at, self.today.len());
         let behind = self.order.partition_point(|other| *other > key);
         self.order.insert(behind, key);
     }
 
     /// The earliest event, the one pushed first if there are several; none that is later than
-    /// `end`.
-    pub(super) fn pop_until(&mut self, end: u64) -> Option<(u64, T)> {
+    /// `end`. The caller takes it out of its place.
+    #[inline(always)]
+    pub(super) fn pop_until(&mut self, end: u64) -> Option<(u64, &mut T)> {
         if self.order.is_empty() && !self.turn(end) {
             return None;
         }
@@ -124,7 +143,7 @@ impl<T> Queue<T> {
         self.order.pop();
         self.last = at;
         self.len -= 1;
-        Some((at, self.today[place].item.take().expect("a key names an event")))
+        Some((at, &mut self.today[place].item))
     }
 
     /// The next event of today: its time, and its place in the list.
@@ -154,7 +173,9 @@ impl<T> Queue<T> {
         over.clear();
         self.spare.push(over);
         self.order.extend(self.today.iter().zip(0..).map(|(entry, place)| key(entry.at, place)));
-        self.order.sort_unstable_by_key(|key| Reverse(*key));
+        if self.order.len() > 1 {
+            self.order.sort_unstable_by_key(|key| Reverse(*key));
+        }
         true
     }
 
@@ -193,6 +214,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn pop<T: Default>(queue: &mut Queue<T>, end: u64) -> Option<(u64, T)> {
+        queue.pop_until(end).map(|(at, item)| (at, std::mem::take(item)))
+    }
+
     proptest! {
         #[test]
         fn it_pops_by_time_and_then_by_push_order(
@@ -210,19 +235,19 @@ mod tests {
                     model.retain(|entry| *entry != first);
                     prop_assert_eq!(queue.next_at(), Some(first.0));
                     if first.0 > 0 {
-                        prop_assert_eq!(queue.pop_until(first.0 - 1), None);
+                        prop_assert_eq!(pop(&mut queue, first.0 - 1), None);
                     }
                     prop_assert_eq!(queue.next_at(), Some(first.0));
-                    prop_assert_eq!(queue.pop_until(u64::MAX), Some(first));
+                    prop_assert_eq!(pop(&mut queue, u64::MAX), Some(first));
                     now = first.0;
                 }
                 prop_assert_eq!(queue.len(), model.len());
             }
             model.sort();
             for entry in model {
-                prop_assert_eq!(queue.pop_until(u64::MAX), Some(entry));
+                prop_assert_eq!(pop(&mut queue, u64::MAX), Some(entry));
             }
-            prop_assert_eq!(queue.pop_until(u64::MAX), None);
+            prop_assert_eq!(pop(&mut queue, u64::MAX), None);
         }
     }
 
@@ -231,8 +256,8 @@ mod tests {
         let mut queue = Queue::new();
         queue.push(u64::MAX, "far");
         queue.push(0, "now");
-        assert_eq!(queue.pop_until(u64::MAX), Some((0, "now")));
-        assert_eq!(queue.pop_until(u64::MAX), Some((u64::MAX, "far")));
+        assert_eq!(pop(&mut queue, u64::MAX), Some((0, "now")));
+        assert_eq!(pop(&mut queue, u64::MAX), Some((u64::MAX, "far")));
     }
 
     #[test]
@@ -241,11 +266,11 @@ mod tests {
         let at = 10 * DAYS * DAY;
         queue.push(at, "early");
         queue.push(at - 1, "before");
-        assert_eq!(queue.pop_until(u64::MAX), Some((at - 1, "before")));
+        assert_eq!(pop(&mut queue, u64::MAX), Some((at - 1, "before")));
         queue.push(at, "late");
         queue.push(at - 1, "at once");
-        assert_eq!(queue.pop_until(at - 1), Some((at - 1, "at once")));
-        assert_eq!(queue.pop_until(u64::MAX), Some((at, "early")));
-        assert_eq!(queue.pop_until(u64::MAX), Some((at, "late")));
+        assert_eq!(pop(&mut queue, at - 1), Some((at - 1, "at once")));
+        assert_eq!(pop(&mut queue, u64::MAX), Some((at, "early")));
+        assert_eq!(pop(&mut queue, u64::MAX), Some((at, "late")));
     }
 }

@@ -3,11 +3,13 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
+use seedlog::ids::{ConnId, CorrelationId};
 use seedlog::machine::{Effect, Effects, Input};
+use seedlog::message::Response;
 use seedlog::time::{Duration, Instant};
 
-use super::connection::Message;
-use super::digest::Step;
+use super::connection::{ConnectionRef, Message, Side};
+use super::digest::{Print, Step};
 use super::event::Event;
 use super::observer::{Lifecycle, Observer};
 use super::{Node, ProcessId, Stepped, World};
@@ -27,6 +29,7 @@ impl<N: Node> World<N> {
     /// Delivers the next event if it is due by `end`; otherwise nothing, and time stays.
     pub fn step_until(&mut self, end: Instant, observer: &mut impl Observer<N>) -> Option<Stepped> {
         while let Some((at, event)) = self.queue.pop_until(end.as_nanos()) {
+            let event = std::mem::take(event);
             let at = Instant::from_nanos(at);
             if at > self.time {
                 self.time = at;
@@ -36,13 +39,16 @@ impl<N: Node> World<N> {
             if let Event::Control(token) = event {
                 return Some(Stepped::Control(token));
             }
-            let target = if let Event::Inbox { process, incarnation } = event {
-                self.next_in_inbox(process, incarnation)
-            } else {
-                self.target(event).and_then(|(process, input)| self.admit(process, input))
-            };
-            if let Some((process, input)) = target {
-                self.deliver(process, input, observer);
+            let taker =
+                if let Event::Message { connection, sender, is_copy, number, message } = event {
+                    self.receive(connection, sender, is_copy, number, message, observer)
+                } else if let Event::Inbox { process, incarnation } = event {
+                    self.next_in_inbox(process, incarnation, observer)
+                } else {
+                    self.due(event)
+                        .and_then(|(process, input)| self.give(process, input, None, observer))
+                };
+            if let Some(process) = taker {
                 return Some(Stepped::Delivered(process));
             }
         }
@@ -58,11 +64,8 @@ impl<N: Node> World<N> {
     }
 
     /// The input that an event turns into, if it still means something.
-    fn target(&mut self, event: Event) -> Option<(ProcessId, Input)> {
+    fn due(&mut self, event: Event) -> Option<(ProcessId, Input)> {
         match event {
-            Event::Message { connection, sender, is_copy, number, message } => {
-                self.arrive(connection, sender, is_copy, number, message)
-            }
             Event::Wake { process, token } => self.wake(process, token),
             Event::Dial { connection, attempt } => {
                 self.dial(connection, attempt);
@@ -82,37 +85,78 @@ impl<N: Node> World<N> {
             Event::Input { process, incarnation, input } => {
                 self.finished(process, incarnation, input)
             }
-            Event::Inbox { .. } | Event::Control(_) => None,
+            Event::Taken | Event::Message { .. } | Event::Inbox { .. } | Event::Control(_) => None,
         }
     }
 
-    /// Lets an input pass if the process can take it now; one that is paused, or has not yet taken
+    /// The message of an event reaches the other end of its connection. Whose it is goes from hand
+    /// to hand in small pieces: see [`super::queue::Queue::push_with`].
+    #[inline]
+    fn receive(
+        &mut self,
+        name: ConnectionRef,
+        sender: Side,
+        is_copy: bool,
+        number: u32,
+        message: Message,
+        observer: &mut impl Observer<N>,
+    ) -> Option<ProcessId> {
+        let (process, conn) = self.arrive(name, sender, is_copy, number, &message)?;
+        match message {
+            Message::Request(correlation, request, print) => {
+                let input = Input::Request { from: conn, correlation, request };
+                self.give(process, input, Some(print), observer)
+            }
+            Message::Response(correlation, response, print) => {
+                let input = Input::Response { conn, correlation, response };
+                self.give(process, input, Some(print), observer)
+            }
+            Message::Fin => self.give(process, Input::Closed { conn }, None, observer),
+        }
+    }
+
+    /// Delivers an input if the process can take it now; one that is paused, or has not yet taken
     /// what came before, finds it later.
-    fn admit(&mut self, process: ProcessId, input: Input) -> Option<(ProcessId, Input)> {
+    fn give(
+        &mut self,
+        process: ProcessId,
+        input: Input,
+        print: Option<Print>,
+        observer: &mut impl Observer<N>,
+    ) -> Option<ProcessId> {
         let slot = &mut self.processes[process.index()];
         slot.node.as_ref()?;
         if slot.is_paused || !slot.inbox.is_empty() {
             slot.inbox.push_back(input);
             return None;
         }
-        Some((process, input))
+        self.deliver(process, input, print, observer);
+        Some(process)
     }
 
-    fn deliver(&mut self, process: ProcessId, input: Input, observer: &mut impl Observer<N>) {
+    #[inline(always)]
+    fn deliver(
+        &mut self,
+        process: ProcessId,
+        input: Input,
+        print: Option<Print>,
+        observer: &mut impl Observer<N>,
+    ) {
         self.events += 1;
         self.at_once += 1;
         assert!(self.at_once < AT_ONCE, "time stands still: a process wakes itself for ever");
         let clock = &mut self.processes[process.index()].clock;
         let now = clock.read(self.time);
-        for fault in clock.unseen.drain(..) {
-            self.faults.count(fault);
+        if !clock.unseen.is_empty() {
+            clock.unseen.drain(..).for_each(|fault| self.faults.count(fault));
         }
         if let Input::Lost { log } = &input {
             let disk = &mut self.processes[process.index()].disk;
             Arc::make_mut(disk).fenced.retain(|fenced| fenced != log);
         }
         let mut step = Step::default();
-        (process.0, now, &input).hash(&mut step);
+        (process.0, now).hash(&mut step);
+        step.input(&input, print);
         observer.delivered(self, process, &input);
         let mut out = std::mem::take(&mut self.out);
         let node = self.processes[process.index()].node.as_mut().expect("admitted, so it is up");
@@ -132,18 +176,23 @@ impl<N: Node> World<N> {
         mut out: Effects,
         observer: &mut impl Observer<N>,
     ) {
-        out.as_slice().hash(&mut step);
-        self.digest.join(step);
         observer.effects(self, process, out.as_slice());
         let mut halts = false;
         for effect in out.drain() {
+            // The content of a message is hashed once, for all of its way.
+            if !matches!(effect, Effect::Send { .. } | Effect::Respond { .. }) {
+                effect.hash(&mut step);
+            }
             match effect {
                 Effect::Send { conn, correlation, request } => {
-                    self.send(process, conn, Message::Request(correlation, request));
+                    let print = Print::of(&request);
+                    step.request(conn, correlation, print);
+                    self.send(process, conn, || Message::Request(correlation, request, print));
                 }
-                Effect::Respond { to, correlation, mut response } => {
-                    self.resolve(process, &mut response);
-                    self.send(process, to, Message::Response(correlation, response));
+                Effect::Respond { to, correlation, response } => {
+                    let print = Print::of(&response);
+                    step.response(to, correlation, print);
+                    self.respond(process, to, correlation, (response, print));
                 }
                 Effect::Connect { conn, to } => self.connect(process, conn, &to),
                 Effect::Close { conn } => self.close(process, conn),
@@ -168,11 +217,27 @@ impl<N: Node> World<N> {
             }
         }
         self.out = out;
+        self.digest.join(step);
         if halts {
             self.end(process, Lifecycle::Halted, observer);
         } else {
             self.arm(process);
         }
+    }
+
+    /// Answers a request with what is on the disk now.
+    #[inline(always)]
+    fn respond(
+        &mut self,
+        process: ProcessId,
+        to: ConnId,
+        correlation: CorrelationId,
+        (mut response, mut print): (Arc<Response>, Print),
+    ) {
+        if self.resolve(process, &mut response) {
+            print = Print::of(&response);
+        }
+        self.send(process, to, || Message::Response(correlation, response, print));
     }
 
     /// Sees to it that the process is woken at its deadline. An alarm that goes off earlier is left
@@ -220,12 +285,13 @@ impl<N: Node> World<N> {
         None
     }
 
-    /// The oldest input that waited for a pause to end.
+    /// Delivers the oldest input that waited for a pause to end.
     fn next_in_inbox(
         &mut self,
         process: ProcessId,
         incarnation: u32,
-    ) -> Option<(ProcessId, Input)> {
+        observer: &mut impl Observer<N>,
+    ) -> Option<ProcessId> {
         let slot = &mut self.processes[process.index()];
         if slot.incarnation != incarnation || slot.is_paused {
             return None;
@@ -234,6 +300,7 @@ impl<N: Node> World<N> {
         if !slot.inbox.is_empty() {
             self.push(self.time, Event::Inbox { process, incarnation });
         }
-        Some((process, input))
+        self.deliver(process, input, None, observer);
+        Some(process)
     }
 }

@@ -87,7 +87,7 @@ impl<N: Node> World<N> {
     /// How long an operation takes, where disks usually take `usual`.
     fn draw(&mut self, process: ProcessId, span: Span, usual: Span) -> Duration {
         let time = span.draw(self.disk_rng(process));
-        if time > usual.high {
+        if time > usual.high() {
             self.faults.count(Fault::DiskSlow);
         }
         time
@@ -241,19 +241,21 @@ impl<N: Node> World<N> {
         Some((process, *input))
     }
 
-    /// Puts the bytes of stored ranges into an answer, as they are on the disk now.
-    pub(super) fn resolve(&self, process: ProcessId, response: &mut Arc<Response>) {
+    /// Puts the bytes of stored ranges into an answer, as they are on the disk now; false if it has
+    /// none.
+    pub(super) fn resolve(&self, process: ProcessId, response: &mut Arc<Response>) -> bool {
         let is_stored = |records: &Records| matches!(records, Records::Stored(_));
-        let Response::Fetch(fetched) = response.as_ref() else { return };
+        let Response::Fetch(fetched) = response.as_ref() else { return false };
         if !fetched.partitions.iter().any(|partition| is_stored(&partition.records)) {
-            return;
+            return false;
         }
         let disk = &self.processes[process.index()].disk;
-        let Response::Fetch(fetched) = Arc::make_mut(response) else { return };
+        let Response::Fetch(fetched) = Arc::make_mut(response) else { return false };
         for partition in &mut fetched.partitions {
             if let Records::Stored(range) = partition.records {
                 partition.records = Records::Inline(disk.read(range.log, range.from, range.to));
             }
         }
+        true
     }
 }
