@@ -263,6 +263,9 @@ settings! {
         leader_imbalance_check_interval: Duration = Duration::from_secs(300),
             "leader.imbalance.check.interval.ms", 1;
         auto_leader_rebalance: bool = true, "auto.leader.rebalance.enable";
+        /// Not Kafka's, which leaves this to tools such as Cruise Control: whether, as often as
+        /// leaders are, replicas are evened out too when brokers have joined or were unregistered.
+        auto_replica_rebalance: bool = false, "auto.replica.rebalance.enable";
         default_replication_factor: i16 = 1, "default.replication.factor", 1;
         num_partitions: i32 = 1, "num.partitions", 1;
         /// Ids in a block that a broker takes (KIP-730).

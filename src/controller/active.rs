@@ -12,7 +12,7 @@ use crate::controller::heartbeat::{fence, heartbeat};
 use crate::controller::isr::alter_partitions;
 use crate::controller::leaders::{elect_leaders, rebalance};
 use crate::controller::producer_ids::allocate;
-use crate::controller::reassignment::{alter_reassignments, list_reassignments};
+use crate::controller::reassignment::{alter_reassignments, even_out, list_reassignments};
 use crate::controller::registration::{register, unregister};
 use crate::controller::rules::{Draft, Rules};
 use crate::controller::session::Sessions;
@@ -43,6 +43,10 @@ impl Controller {
         if config.auto_leader_rebalance {
             let interval = config.leader_imbalance_check_interval;
             self.timers.set(Timer::Balance, now.mono + interval);
+        }
+        if config.auto_replica_rebalance {
+            let interval = config.leader_imbalance_check_interval;
+            self.timers.set(Timer::Replicas, now.mono + interval);
         }
     }
 
@@ -109,6 +113,12 @@ impl Controller {
                         |desk: Desk<'_>, draft: &mut Draft<'_>| rebalance(draft, desk.rules);
                     let interval = self.setup.controller.leader_imbalance_check_interval;
                     (interval, self.decide(now, out, balance))
+                }
+                Timer::Replicas => {
+                    let even_out =
+                        |desk: Desk<'_>, draft: &mut Draft<'_>| even_out(draft, desk.rules);
+                    let interval = self.setup.controller.leader_imbalance_check_interval;
+                    (interval, self.decide(now, out, even_out))
                 }
             };
             if done.is_err() {

@@ -19,7 +19,7 @@
 
 mod active;
 mod answer;
-pub mod balance;
+mod balance;
 mod configs;
 mod election;
 #[cfg(test)]
@@ -69,6 +69,8 @@ enum Timer {
     NoOp,
     /// Leaders back to preferred replicas.
     Balance,
+    /// Replicas evened out over the brokers.
+    Replicas,
 }
 
 /// One controller.

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::controller::balance::plan;
 use crate::controller::election::Proposal;
 use crate::controller::leaders::find;
 use crate::controller::rules::{Draft, Rules};
@@ -28,6 +29,24 @@ pub(super) fn alter_reassignments(
         (topic.clone(), *partition, error)
     });
     AlterReassignmentsResponse { error: ErrorCode::None, partitions: partitions.collect() }
+}
+
+/// Evens out what brokers host, once nothing moves any more: a broker that has joined gets its
+/// share, one that was unregistered gives up its own, and nothing else moves.
+pub(super) fn even_out(draft: &mut Draft<'_>, rules: Rules<'_>) {
+    let image = draft.state();
+    if image.partitions().any(|(_, partition)| partition.is_reassigning()) {
+        return;
+    }
+    let hosts = image.partitions().flat_map(|(_, partition)| partition.replicas.iter().copied());
+    let mut gone: Vec<NodeId> = hosts.filter(|node| !image.brokers.contains_key(node)).collect();
+    gone.sort_unstable();
+    gone.dedup();
+    for (id, replicas) in plan(image, &gone) {
+        // With fewer brokers than replicas a broker that is gone cannot be replaced.
+        let refused = alter(draft, rules, id, Some(&replicas));
+        assert!(refused.is_ok() || !gone.is_empty(), "a plan names brokers that there are");
+    }
 }
 
 fn alter(
@@ -175,6 +194,39 @@ mod tests {
             show(&image, id),
             [nodes(&[3, 4, 2, 1]), nodes(&[1, 2]), nodes(&[3, 4]), nodes(&[2, 1])]
         );
+    }
+
+    fn hosted(image: &Image, node: i32) -> usize {
+        let node = NodeId(node);
+        image.partitions().filter(|(_, partition)| partition.replicas.contains(&node)).count()
+    }
+
+    #[test]
+    fn replicas_move_to_a_broker_that_joined_and_not_again_while_they_are_moving() {
+        let mut image = fixture::image(&[1, 2, 3]);
+        fixture::topic(&mut image, "t", &[&[1, 2], &[2, 3], &[3, 1], &[1, 3], &[2, 1], &[3, 2]]);
+        let config = fixture::config();
+        for (joins, records) in [(None, 0), (Some(4), 3), (Some(5), 0)] {
+            joins.into_iter().for_each(|node| fixture::broker(&mut image, node));
+            let mut draft = Draft::over(&mut image, Offset(100));
+            even_out(&mut draft, fixture::rules(&config));
+            assert_eq!(draft.finish().len(), records, "after {joins:?}");
+        }
+        assert_eq!((hosted(&image, 4), hosted(&image, 5)), (3, 0));
+        let adding = image.partitions().filter(|(_, partition)| *partition.adding == [NodeId(4)]);
+        assert_eq!(adding.count(), 3);
+    }
+
+    #[test]
+    fn a_broker_that_was_unregistered_is_replaced() {
+        let mut image = fixture::image(&[1, 2, 3, 4]);
+        let id = fixture::topic(&mut image, "t", &[&[1, 2], &[3, 4]]);
+        image.brokers.remove(&NodeId(2));
+        let config = fixture::config();
+        let mut draft = Draft::over(&mut image, Offset(100));
+        even_out(&mut draft, fixture::rules(&config));
+        let [_, _, adding, removing] = show(&image, id);
+        assert_eq!((adding.len(), removing), (1, nodes(&[2])));
     }
 
     #[test]
