@@ -86,7 +86,7 @@ fn who_was_admitted_to_the_isr_again_has_lost_nothing_any_more() {
     t.change(isr(&[B1, B2]));
     t.restarts(B1, &kept(&[]));
     t.expect_nothing();
-    t.restarts(B2, &kept(&[whole.clone()]));
+    t.restarts(B2, &kept(std::slice::from_ref(&whole)));
     t.note(B1, Event::Registered { epoch: epoch_of(B1) });
     t.change(isr(&[B1]));
     t.expect("R4");
