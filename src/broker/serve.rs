@@ -8,7 +8,7 @@ use crate::error::ErrorCode;
 use crate::ids::{ConnId, CorrelationId};
 use crate::machine::Effects;
 use crate::message::metadata::MetadataRequest;
-use crate::message::{Request, Response, refusal};
+use crate::message::{Request, Response, coordinated, quorum, refusal};
 use crate::time::{Duration, Now};
 
 impl Broker {
@@ -68,30 +68,8 @@ impl Broker {
                 let answer = answer.expect("what is a controller's can be refused");
                 Self::respond(client, answer, out);
             }
-            Request::FindCoordinator(_)
-            | Request::JoinGroup(_)
-            | Request::SyncGroup(_)
-            | Request::Heartbeat(_)
-            | Request::LeaveGroup(_)
-            | Request::DescribeGroups(_)
-            | Request::ListGroups(_)
-            | Request::DeleteGroups(_)
-            | Request::ConsumerGroupHeartbeat(_)
-            | Request::ConsumerGroupDescribe(_)
-            | Request::OffsetCommit(_)
-            | Request::OffsetFetch(_)
-            | Request::OffsetDelete(_)
-            | Request::TxnOffsetCommit(_)
-            | Request::AddPartitionsToTxn(_)
-            | Request::AddOffsetsToTxn(_)
-            | Request::EndTxn(_)
-            | Request::DescribeTransactions(_)
-            | Request::ListTransactions(_) => self.coordinate(now, client, request, out),
-            Request::Vote(_)
-            | Request::BeginQuorumEpoch(_)
-            | Request::EndQuorumEpoch(_)
-            | Request::QuorumFetch(_)
-            | Request::FetchSnapshot(_) => {
+            coordinated!(Request) => self.coordinate(now, client, request, out),
+            quorum!(Request) => {
                 let taken = self.raft.on_request(now, client.0, client.1, request, out);
                 assert!(taken, "raft answers what is the quorum's");
             }

@@ -23,7 +23,7 @@ use crate::event::{Event, Mark};
 use crate::ids::{BrokerEpoch, ConnId, CorrelationId};
 use crate::machine::Effects;
 use crate::message::cluster::BrokerRegistrationResponse;
-use crate::message::{Request, Response};
+use crate::message::{Request, Response, coordinated, quorum};
 use crate::metadata::MetadataRecord;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
@@ -219,35 +219,13 @@ impl Desk<'_> {
             | Request::OffsetForLeaderEpoch(_)
             | Request::DeleteRecords(_)
             | Request::InitProducerId(_)
-            | Request::FindCoordinator(_)
-            | Request::JoinGroup(_)
-            | Request::SyncGroup(_)
-            | Request::Heartbeat(_)
-            | Request::LeaveGroup(_)
-            | Request::DescribeGroups(_)
-            | Request::ListGroups(_)
-            | Request::DeleteGroups(_)
-            | Request::ConsumerGroupHeartbeat(_)
-            | Request::ConsumerGroupDescribe(_)
-            | Request::OffsetCommit(_)
-            | Request::OffsetFetch(_)
-            | Request::OffsetDelete(_)
-            | Request::TxnOffsetCommit(_)
-            | Request::AddPartitionsToTxn(_)
-            | Request::AddOffsetsToTxn(_)
-            | Request::EndTxn(_)
+            | coordinated!(Request)
             | Request::WriteTxnMarkers(_)
             | Request::DescribeProducers(_)
-            | Request::DescribeTransactions(_)
-            | Request::ListTransactions(_)
             | Request::Metadata(_)
             | Request::DescribeCluster(_)
             | Request::DescribeConfigs(_)
-            | Request::Vote(_)
-            | Request::BeginQuorumEpoch(_)
-            | Request::EndQuorumEpoch(_)
-            | Request::QuorumFetch(_)
-            | Request::FetchSnapshot(_) => return None,
+            | quorum!(Request) => return None,
         })
     }
 }

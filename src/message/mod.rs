@@ -153,6 +153,44 @@ apis! {
     FetchSnapshot(raft::FetchSnapshotRequest, raft::FetchSnapshotResponse),
 }
 
+/// The pattern of what a group or transaction coordinator serves: of a `Request` or a `Response`.
+macro_rules! coordinated {
+    ($kind:ident) => {
+        $crate::message::$kind::FindCoordinator(_)
+            | $crate::message::$kind::JoinGroup(_)
+            | $crate::message::$kind::SyncGroup(_)
+            | $crate::message::$kind::Heartbeat(_)
+            | $crate::message::$kind::LeaveGroup(_)
+            | $crate::message::$kind::DescribeGroups(_)
+            | $crate::message::$kind::ListGroups(_)
+            | $crate::message::$kind::DeleteGroups(_)
+            | $crate::message::$kind::ConsumerGroupHeartbeat(_)
+            | $crate::message::$kind::ConsumerGroupDescribe(_)
+            | $crate::message::$kind::OffsetCommit(_)
+            | $crate::message::$kind::OffsetFetch(_)
+            | $crate::message::$kind::OffsetDelete(_)
+            | $crate::message::$kind::TxnOffsetCommit(_)
+            | $crate::message::$kind::AddPartitionsToTxn(_)
+            | $crate::message::$kind::AddOffsetsToTxn(_)
+            | $crate::message::$kind::EndTxn(_)
+            | $crate::message::$kind::DescribeTransactions(_)
+            | $crate::message::$kind::ListTransactions(_)
+    };
+}
+pub(crate) use coordinated;
+
+/// The pattern of what Raft serves.
+macro_rules! quorum {
+    ($kind:ident) => {
+        $crate::message::$kind::Vote(_)
+            | $crate::message::$kind::BeginQuorumEpoch(_)
+            | $crate::message::$kind::EndQuorumEpoch(_)
+            | $crate::message::$kind::QuorumFetch(_)
+            | $crate::message::$kind::FetchSnapshot(_)
+    };
+}
+pub(crate) use quorum;
+
 /// Record batches on their way: the bytes of the batches themselves, or the name of stored ones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Records {

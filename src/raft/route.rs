@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::event::RaftRole;
 use crate::ids::{ConnId, CorrelationId, LogPoint};
 use crate::machine::{Effect, Effects, FileKey, Input};
-use crate::message::{Request, Response};
+use crate::message::{Request, Response, coordinated};
 use crate::raft::role::Role;
 use crate::raft::{Raft, Sent, Timer};
 use crate::time::{Instant, Now, earliest};
@@ -96,27 +96,9 @@ impl Raft {
             | Request::OffsetForLeaderEpoch(_)
             | Request::DeleteRecords(_)
             | Request::InitProducerId(_)
-            | Request::FindCoordinator(_)
-            | Request::JoinGroup(_)
-            | Request::SyncGroup(_)
-            | Request::Heartbeat(_)
-            | Request::LeaveGroup(_)
-            | Request::DescribeGroups(_)
-            | Request::ListGroups(_)
-            | Request::DeleteGroups(_)
-            | Request::ConsumerGroupHeartbeat(_)
-            | Request::ConsumerGroupDescribe(_)
-            | Request::OffsetCommit(_)
-            | Request::OffsetFetch(_)
-            | Request::OffsetDelete(_)
-            | Request::TxnOffsetCommit(_)
-            | Request::AddPartitionsToTxn(_)
-            | Request::AddOffsetsToTxn(_)
-            | Request::EndTxn(_)
+            | coordinated!(Request)
             | Request::WriteTxnMarkers(_)
             | Request::DescribeProducers(_)
-            | Request::DescribeTransactions(_)
-            | Request::ListTransactions(_)
             | Request::Metadata(_)
             | Request::DescribeCluster(_)
             | Request::CreateTopics(_)

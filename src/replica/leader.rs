@@ -197,7 +197,8 @@ impl Replica {
         Ok(appended)
     }
 
-    /// Appends the marker that ends a producer's transaction, as with acks=all; gives its bytes too.
+    /// Appends the marker that ends a producer's transaction, as with acks=all. Gives its bytes
+    /// too.
     ///
     /// # Errors
     /// As [`Self::append_own`], and those of [`crate::log::Log::append_control`].

@@ -58,7 +58,7 @@ const TRIGGERS: &[Trigger] = &[
 /// Each from the one before, by the real machine.
 fn starts() -> Vec<(&'static str, Lifecycle)> {
     let new = Lifecycle::new(Uuid([1; 4]), Uuid([2; 4]), BrokerEpoch(5), NOW);
-    let path: [(&str, fn(&mut Lifecycle)); 7] = [
+    let path: [Trigger; 7] = [
         ("Registering", reports),
         ("Registered", |life| registered(life, ErrorCode::None, 9)),
         ("Registered, heartbeat sent", reports),

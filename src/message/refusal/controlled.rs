@@ -14,7 +14,7 @@ use crate::message::cluster::{
     UnregisterBrokerResponse,
 };
 use crate::message::partition::AlterPartitionResponse;
-use crate::message::{Request, Response};
+use crate::message::{Request, Response, coordinated, quorum};
 
 /// The refusal of what the active controller serves; none for other requests.
 #[must_use]
@@ -120,34 +120,12 @@ pub fn error_of(response: &Response) -> ErrorCode {
         | Response::ListOffsets(_)
         | Response::OffsetForLeaderEpoch(_)
         | Response::DeleteRecords(_)
-        | Response::FindCoordinator(_)
-        | Response::JoinGroup(_)
-        | Response::SyncGroup(_)
-        | Response::Heartbeat(_)
-        | Response::LeaveGroup(_)
-        | Response::DescribeGroups(_)
-        | Response::ListGroups(_)
-        | Response::DeleteGroups(_)
-        | Response::ConsumerGroupHeartbeat(_)
-        | Response::ConsumerGroupDescribe(_)
-        | Response::OffsetCommit(_)
-        | Response::OffsetFetch(_)
-        | Response::OffsetDelete(_)
-        | Response::TxnOffsetCommit(_)
-        | Response::AddPartitionsToTxn(_)
-        | Response::AddOffsetsToTxn(_)
-        | Response::EndTxn(_)
+        | coordinated!(Response)
         | Response::WriteTxnMarkers(_)
         | Response::DescribeProducers(_)
-        | Response::DescribeTransactions(_)
-        | Response::ListTransactions(_)
         | Response::Metadata(_)
         | Response::DescribeConfigs(_)
-        | Response::Vote(_)
-        | Response::BeginQuorumEpoch(_)
-        | Response::EndQuorumEpoch(_)
-        | Response::QuorumFetch(_)
-        | Response::FetchSnapshot(_) => ErrorCode::None,
+        | quorum!(Response) => ErrorCode::None,
     }
 }
 
