@@ -45,6 +45,7 @@ use crate::raft::follower::Fetcher;
 pub use crate::raft::log::Entry;
 use crate::raft::log::QuorumLog;
 use crate::raft::role::Role;
+pub use crate::raft::snapshot::snapshot_point;
 use crate::raft::snapshot::{Saving, Snapshot};
 use crate::rng::Rng;
 use crate::time::{Instant, Now, Timers};

@@ -60,6 +60,13 @@ impl Snapshot {
     }
 }
 
+/// The end of what the snapshot in a file holds; none if the file is damaged. A log that survived
+/// may be empty up to there.
+#[must_use]
+pub fn snapshot_point(file: Bytes) -> Option<LogPoint> {
+    Snapshot::decode(file).map(|snapshot| snapshot.point)
+}
+
 fn checksum(file: &[u8]) -> u32 {
     crc32c(&file[..12]) ^ crc32c(&file[HEADER..])
 }

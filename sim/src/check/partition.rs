@@ -172,23 +172,31 @@ impl Partition {
     }
 
     /// What is committed is on min.insync.replicas disks: it survives the loss of all but one.
+    /// After more than that nothing is promised, but what some replica still holds is judged on.
     fn weigh_losses(&mut self, around: &Surroundings<'_>) {
         let lossy = self.losses.values().filter(|loss| loss.committed).count();
-        self.excused |= lossy >= around.min_insync_replicas.max(1);
+        if !self.excused && lossy >= around.min_insync_replicas.max(1) {
+            self.excused = !self.is_held_somewhere();
+        }
+    }
+
+    /// Whether some replica, running or not, holds everything that was committed.
+    fn is_held_somewhere(&mut self) -> bool {
+        let wanted = self.true_high_watermark();
+        let committed = &self.committed;
+        let mut replicas = self.replicas.values_mut();
+        replicas.any(|replica| replica.verify(committed, wanted).is_ok_and(|upto| upto >= wanted))
     }
 
     /// R11: no committed record is lost by all replicas, up to the losses that the protocol
     /// survives.
     fn check_held_somewhere(&mut self, around: &Surroundings<'_>, tally: &mut Tally) {
+        self.weigh_losses(around);
         let wanted = self.true_high_watermark();
         if self.excused || around.image.is_none() || wanted == Offset::ZERO {
             return;
         }
-        let committed = &self.committed;
-        let held = self
-            .replicas
-            .values_mut()
-            .any(|replica| replica.verify(committed, wanted).is_ok_and(|upto| upto >= wanted));
+        let held = self.is_held_somewhere();
         tally.expect(Check::AckedDurable, held, || {
             format!("{}: no replica holds all committed records below {wanted} any more", self.id)
         });
@@ -210,6 +218,7 @@ impl Partition {
         }
         let current =
             around.image.is_some_and(|image| image.leader_epoch == epoch && image.leader == node);
+        self.weigh_losses(around);
         if current && !self.excused {
             let wanted = self.true_high_watermark();
             self.expect_complete(Check::LeaderCompleteness, node, wanted, "leads", tally);
@@ -327,6 +336,7 @@ impl Partition {
     /// R4: whom the controller may elect holds everything committed.
     pub fn check_candidates(&mut self, around: &Surroundings<'_>, tally: &mut Tally) {
         let Some(image) = around.image else { return };
+        self.weigh_losses(around);
         if self.excused {
             return;
         }

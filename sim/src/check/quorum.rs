@@ -54,7 +54,12 @@ impl Quorum {
     }
 
     pub fn truncated(&mut self, node: NodeId, to: Offset) {
-        self.replicas.entry(node).or_default().truncate(to);
+        let replica = self.replicas.entry(node).or_default();
+        // Recovery cuts away whatever bytes are left of a log that a snapshot took the place of.
+        if replica.log.is_empty() {
+            return;
+        }
+        replica.truncate(to);
         let flushed = self.flushed.entry(node).or_default();
         *flushed = (*flushed).min(to);
     }
@@ -86,10 +91,15 @@ impl Quorum {
         *flushed = (*flushed).max(upto.min(end));
     }
 
-    /// A node starts with what its disk kept; all of that is durable.
-    pub fn survived(&mut self, node: NodeId, log: GhostLog) {
+    /// A node starts with what its disk kept; all of that is durable. What a snapshot holds need
+    /// not be in the log (`power_loss` seed 86 without the atlas).
+    pub fn survived(&mut self, node: NodeId, log: GhostLog, snapshot: Option<Offset>) {
+        let (log, verified) = match snapshot {
+            Some(end) if end > log.end() => (GhostLog::starting_at(end), end),
+            Some(_) | None => (log, Offset::ZERO),
+        };
         self.flushed.insert(node, log.end());
-        self.replicas.insert(node, Replica { log, verified: Offset::ZERO });
+        self.replicas.insert(node, Replica { log, verified });
         self.roles.remove(&node);
     }
 

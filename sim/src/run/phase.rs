@@ -206,6 +206,13 @@ impl Run {
     fn begin_safety(&mut self) {
         self.network = self.draw_network();
         self.world.set_network(self.network.clone());
+        let doubles = self.network.duplicate.numerator > 0;
+        if doubles
+            && self.scenario.producer.max_in_flight > 1
+            && let Some(checkers) = &mut self.watch.checkers
+        {
+            checkers.excuse_second_copies();
+        }
         let clients: Vec<ProcessId> = self.cluster.clients().collect();
         for process in clients {
             if !self.world.is_up(process) {

@@ -156,10 +156,6 @@ impl Run {
                 return;
             }
         }
-        // A replay has no sources of its own.
-        if self.decisions.is_replaying() {
-            return;
-        }
         let idle = |fault: &Fault| self.world.delivered_faults().get(*fault) == 0;
         if let Some(fault) = self.scenario.asks_for().into_iter().find(idle) {
             report.verdict = Verdict::Undecided;

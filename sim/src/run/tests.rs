@@ -97,7 +97,8 @@ fn a_replay_says_where_it_left_the_recorded_way() {
     let run = Run::replaying(recording.clone(), None).expect("a sound scenario");
     let parted = replay(run, &recording);
     assert!(parted.parted.is_some_and(|(before, after)| before < after));
-    assert_eq!((parted.report.verdict, parted.exit_code()), (Verdict::Held, 3));
+    let why = "half of the faults that the scenario asks for are gone";
+    assert_eq!((parted.report.verdict, parted.exit_code()), (Verdict::Undecided, 3), "{why}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use seedlog::event::{Event, Mark, RaftRole};
 use seedlog::ids::CallId;
-use seedlog::machine::{Effect, Input, Survived, SurvivedLog};
+use seedlog::machine::{Effect, FileKey, Input, Survived, SurvivedLog};
 use seedlog::op::Outcome;
 
 use super::trace::Trace;
@@ -156,5 +156,6 @@ fn survived(world: &World<Process>, process: ProcessId) -> Survived {
         name: std::sync::Arc::clone(name),
         chunks: disk.batches(log).map(|(_, batch)| batch.clone()).collect(),
     });
-    Survived { files: Vec::new(), logs: logs.collect() }
+    let snapshot = disk.file(FileKey::Snapshot).map(|value| (FileKey::Snapshot, value.clone()));
+    Survived { files: snapshot.into_iter().collect(), logs: logs.collect() }
 }

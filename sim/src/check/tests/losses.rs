@@ -31,7 +31,8 @@ impl Script {
 #[test]
 fn rot_is_a_loss_that_excuses_as_any_other() {
     let whole = batch(0, 0, &records(1, 1));
-    for (losers, excused) in [(&[B2][..], false), (&[B2, B3], true)] {
+    // B1 holds the record as long as it has lost nothing itself.
+    for (losers, excused) in [(&[B2][..], false), (&[B2, B3], false), (&[B2, B3, B1], true)] {
         let mut t = Script::new();
         t.append(&[B1, B2, B3], 0, &whole);
         t.mark(B1, 0, 1, true);
