@@ -104,7 +104,12 @@ impl Run {
         self.image.partitions().all(|(id, partition)| {
             let left = partition.replicas.iter().filter(|node| !is_out(node)).count();
             let needed = self.image.topic_config(id.topic).map_or(1, |c| partition.min_isr(c));
-            let candidates = partition.isr.iter().chain(partition.elr.iter());
+            let mut candidates: Vec<&NodeId> =
+                partition.isr.iter().chain(partition.elr.iter()).collect();
+            // Then only the last known leader may be elected (KIP-966); `broker_failover` seed 217.
+            if candidates.is_empty() {
+                candidates.extend(partition.last_known_elr.iter());
+            }
             let keeps = candidates.into_iter().all(|node| !is_out(node));
             left >= needed.max(1) && (keeps || self.has_survivor(out, partition))
         })

@@ -20,6 +20,7 @@ mod witness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use seedlog::config::AcksSetting;
 use seedlog::ids::Offset;
 use seedlog::metadata::Image;
 use seedlog::op::Outcome;
@@ -275,7 +276,7 @@ impl Run {
 
     /// Whether acks prove anything.
     fn promises_acks(&self) -> bool {
-        self.scenario.producer.acks != seedlog::config::AcksSetting::None
+        self.scenario.producer.acks != AcksSetting::None
     }
 
     pub(crate) fn refresh_image(&mut self) {
@@ -338,15 +339,16 @@ impl Run {
 const SUPERVISOR: seedlog::time::Duration = seedlog::time::Duration::from_secs(1);
 
 fn check_settings(scenario: &Scenario, cluster: &Cluster) -> CheckSettings {
-    let acks_all = scenario.producer.acks == seedlog::config::AcksSetting::All;
+    let acks_all = scenario.producer.acks == AcksSetting::All;
     let idempotent = scenario.producer.enable_idempotence && acks_all;
     let voters = cluster.all(Role::Controller).filter_map(|process| cluster.node(process));
     CheckSettings {
         voters: voters.collect(),
         promises: Promises {
             no_duplicates: idempotent,
-            // Without idempotence the client has one request in flight (KAFKA-3197).
-            ordered: true,
+            // Without idempotence the client has one request in flight (KAFKA-3197). With acks=1 a
+            // failover may lose what was acknowledged, and its offset is given again.
+            ordered: scenario.producer.acks != AcksSetting::Leader,
             durable: acks_all,
         },
         sequence_max: scenario.broker.sequence_max,
