@@ -121,8 +121,15 @@ public class Answers {
         return answers;
     }
 
-    static void produce() {
+    static long end(String topic) throws Exception {
+        var partition = new TopicPartition(name(topic), 0);
+        return admin.listOffsets(Map.of(partition, OffsetSpec.latest())).partitionResult(partition).get().offset();
+    }
+
+    static void produce() throws Exception {
         say("produce with acks=0", send("a", 0, "k", 3, 1, "acks", "0", "enable.idempotence", false));
+        // Nobody tells when unacknowledged records are there.
+        for (int i = 0; i < 200 && end("a") < 3; i++) Thread.sleep(50);
         say("produce with acks=1", send("a", 0, "k", 3, 1, "acks", "1", "enable.idempotence", false));
         for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd"))
             say("produce " + codec, send("a", 0, "k", 3, 100, "compression.type", codec));

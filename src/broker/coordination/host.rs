@@ -226,11 +226,15 @@ impl<C: Coordinator> Host<C> {
         }
     }
 
-    /// The coordinators that this step has called.
-    pub(super) fn called_ones(&mut self) -> impl Iterator<Item = &mut C> {
-        let Host { shards, touched, .. } = self;
-        let called = shards.iter_mut().filter(|(id, _)| touched.contains(id));
-        called.map(|(_, hosted)| &mut hosted.coordinator)
+    /// Takes something of each coordinator that this step has called.
+    pub(super) fn take<T>(&mut self, take: impl Fn(&mut C) -> Vec<T>) -> Vec<T> {
+        let mut taken = Vec::new();
+        for id in &self.touched {
+            if let Some(hosted) = self.shards.get_mut(id) {
+                taken.extend(take(&mut hosted.coordinator));
+            }
+        }
+        taken
     }
 
     /// Partitions that are led here, whether or not they are served yet.

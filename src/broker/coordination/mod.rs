@@ -55,7 +55,7 @@ impl Coordinators {
 
     /// Markers that coordinators want delivered.
     pub(super) fn take_markers(&mut self) -> Vec<MarkerErrand> {
-        self.transactions.called_ones().flat_map(TransactionCoordinator::take_markers).collect()
+        self.transactions.take(TransactionCoordinator::take_markers)
     }
 
     /// Puts together the answers that came in parts.

@@ -34,7 +34,6 @@ pub(in crate::broker) type Verdicts = BTreeMap<PartitionId, ErrorCode>;
 pub(super) struct Enrolments {
     next: u64,
     pending: BTreeMap<u64, Enrolment>,
-    due: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -56,18 +55,23 @@ impl Enrolments {
     pub(super) fn again(&mut self, now: Instant, number: u64) {
         if let Some(pending) = self.pending.get_mut(&number) {
             pending.due = Some(now + RETRY);
-            self.due = earliest(self.due, pending.due);
         }
+    }
+
+    /// When the next one is to be sent; none while all are with their coordinators.
+    fn due(&self) -> Option<Instant> {
+        self.pending.values().filter_map(|pending| pending.due).min()
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let patience = self.pending.values().map(|pending| pending.deadline).min();
-        earliest(self.due, patience)
+        earliest(self.due(), patience)
     }
 
+    /// A connection is up: what could not be sent need not rest any longer.
     pub(super) fn look_again(&mut self) {
-        if !self.pending.is_empty() {
-            self.due = Some(Instant::ZERO);
+        for due in self.pending.values_mut().filter_map(|pending| pending.due.as_mut()) {
+            *due = Instant::ZERO;
         }
     }
 
@@ -106,10 +110,9 @@ impl Broker {
         if self.setup.server.defects.has(Defect::ProduceAfterMarker) {
             return true;
         }
-        let known = self.partitions.get(id).and_then(|replica| {
-            replica.log().producers().get(producer).map(|state| (state.epoch, state))
-        });
-        known.is_some_and(|(last, state)| last == epoch && state.transaction_start.is_some())
+        let replica = self.partitions.get(id);
+        let known = replica.and_then(|replica| replica.log().producers().get(producer));
+        known.is_some_and(|state| state.epoch == epoch && state.transaction_start.is_some())
     }
 
     /// Lets a request wait until its coordinator knows of these partitions.
@@ -137,15 +140,10 @@ impl Broker {
             },
         );
         enrolments.next += 1;
-        enrolments.due = Some(now.mono);
     }
 
     /// Asks the coordinators about what is due.
     pub(super) fn enrol_partitions(&mut self, now: Now, out: &mut Effects) {
-        if self.transactions.enrolments.due.is_none_or(|due| due > now.mono) {
-            return;
-        }
-        self.transactions.enrolments.due = None;
         let due = |pending: &Enrolment| pending.due.is_some_and(|due| due <= now.mono);
         let pending = self.transactions.enrolments.pending.iter();
         let numbers: Vec<u64> =
@@ -266,5 +264,42 @@ fn refusal(error: ErrorCode, version: TransactionVersion) -> ErrorCode {
         (ErrorCode::ProducerFenced, _) => ErrorCode::InvalidProducerEpoch,
         (ErrorCode::TransactionAbortable, TransactionVersion::V1) => ErrorCode::InvalidTxnState,
         (error, _) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::CorrelationId;
+
+    fn waiting(due: Option<Instant>) -> Enrolment {
+        let request = AddPartitionsToTxnRequest { transactions: Vec::new() };
+        Enrolment {
+            client: (ConnId::inbound(1), CorrelationId(1)),
+            request: Arc::new(Request::AddPartitionsToTxn(request)),
+            transactional_id: "t".into(),
+            session: (ProducerId(1), ProducerEpoch(0)),
+            version: TransactionVersion::V2,
+            partitions: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            deadline: Instant::ZERO + PATIENCE,
+            due,
+        }
+    }
+
+    #[test]
+    fn one_that_rests_is_sent_again_whatever_becomes_of_the_others() {
+        let mut enrolments = Enrolments::default();
+        let now = Instant::ZERO + Duration::from_secs(1);
+        enrolments.pending.insert(0, waiting(None));
+        enrolments.pending.insert(1, waiting(None));
+        assert_eq!(enrolments.deadline(), Some(Instant::ZERO + PATIENCE));
+        enrolments.again(now, 0);
+        assert_eq!(enrolments.deadline(), Some(now + RETRY));
+        enrolments.again(now + RETRY / 2, 1);
+        assert_eq!(enrolments.deadline(), Some(now + RETRY));
+        enrolments.look_again();
+        let all_due = enrolments.pending.values().all(|pending| pending.due <= Some(now));
+        assert!(all_due && enrolments.due().is_some(), "a connection ends every rest");
     }
 }
