@@ -101,6 +101,23 @@ setting_enum!(
     OffsetReset { Earliest = "earliest", Latest = "latest", None = "none", }
 );
 setting_enum!(
+    /// `group.protocol`: who assigns partitions, a member (classic) or the coordinator (KIP-848).
+    GroupProtocol { Classic = "classic", Consumer = "consumer", }
+);
+setting_enum!(
+    /// `partition.assignment.strategy`: how the leader of a classic group assigns.
+    AssignmentStrategy {
+        Range = "range",
+        RoundRobin = "roundrobin",
+        Sticky = "sticky",
+        CooperativeSticky = "cooperative-sticky",
+    }
+);
+setting_enum!(
+    /// `group.remote.assignor`: how the coordinator of a KIP-848 group assigns.
+    RemoteAssignor { Uniform = "uniform", Range = "range", }
+);
+setting_enum!(
     /// `isolation.level`
     IsolationLevel { ReadUncommitted = "read_uncommitted", ReadCommitted = "read_committed", }
 );
@@ -325,19 +342,34 @@ settings! {
 settings! {
     /// Settings of a consumer.
     ConsumerConfig {
+        auto_commit_interval: Duration = Duration::from_secs(5), "auto.commit.interval.ms", 1;
         auto_offset_reset: OffsetReset = OffsetReset::Latest, "auto.offset.reset";
+        /// How long a call for a group's offsets may take.
+        api_timeout: Duration = Duration::from_secs(60), "default.api.timeout.ms", 1;
         check_crcs: bool = true, "check.crcs";
+        enable_auto_commit: bool = true, "enable.auto.commit";
         fetch_max_bytes: u32 = 50 << 20, "fetch.max.bytes";
         fetch_max_wait: Duration = Duration::from_millis(500), "fetch.max.wait.ms";
         fetch_min_bytes: u32 = 1, "fetch.min.bytes";
+        group_protocol: GroupProtocol = GroupProtocol::Classic, "group.protocol";
+        group_remote_assignor: RemoteAssignor = RemoteAssignor::Uniform, "group.remote.assignor";
+        /// Of the classic protocol.
+        heartbeat_interval: Duration = Duration::from_secs(3), "heartbeat.interval.ms", 1;
         isolation_level: IsolationLevel = IsolationLevel::ReadUncommitted, "isolation.level";
         max_partition_fetch_bytes: u32 = 1 << 20, "max.partition.fetch.bytes";
+        /// A member that does not poll that long leaves its group.
+        max_poll_interval: Duration = Duration::from_secs(300), "max.poll.interval.ms", 1;
         metadata_max_age: Duration = Duration::from_secs(300), "metadata.max.age.ms";
+        /// Kafka's default is range first, then cooperative-sticky.
+        partition_assignment_strategy: AssignmentStrategy = AssignmentStrategy::Range,
+            "partition.assignment.strategy";
         request_timeout: Duration = Duration::from_secs(30), "request.timeout.ms", 1;
         retry_backoff: Duration = Duration::from_millis(100), "retry.backoff.ms";
         retry_backoff_max: Duration = Duration::from_millis(1_000), "retry.backoff.max.ms";
         reconnect_backoff: Duration = Duration::from_millis(50), "reconnect.backoff.ms";
         reconnect_backoff_max: Duration = Duration::from_millis(1_000), "reconnect.backoff.max.ms";
+        /// Of the classic protocol.
+        session_timeout: Duration = Duration::from_secs(45), "session.timeout.ms", 1;
     }
 }
 

@@ -224,7 +224,7 @@ pub async fn consume(args: ConsumeArgs) -> Result<(), String> {
     let topic: TopicName = args.topic.as_str().into();
     let count = partitions(&bootstrap, &topic).await?;
     let (client_id, defects) = (CLIENT_ID.into(), Defects::NONE);
-    let setup = Arc::new(ConsumerSetup { client_id, bootstrap, config, defects });
+    let setup = Arc::new(ConsumerSetup { client_id, bootstrap, config, group: None, defects });
     let start = move |now, out: &mut _| Consumer::start(&setup, seed(), now, out);
     let mut client = Client::run(Compression::None, start);
     let assigned = (0..).take(count).map(|partition| (topic.clone(), partition)).collect();

@@ -15,5 +15,5 @@ pub mod producer;
 mod testing;
 
 pub use admin::{Admin, AdminSetup};
-pub use consumer::{Consumer, ConsumerSetup};
+pub use consumer::{Consumer, ConsumerSetup, GroupSetup};
 pub use producer::{Producer, ProducerSetup};

@@ -217,6 +217,7 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
             client_id,
             bootstrap,
             config: scenario.consumer.clone(),
+            group: None,
             defects,
         })),
         Role::Admin => Setup::Admin(Arc::new(AdminSetup {

@@ -4,6 +4,7 @@
 //! - `fetcher`: long-polls each leader with one fetch at a time, resets and validates positions.
 //! - `buffer`: fetched batches, opened only when the application polls.
 
+pub mod assignor;
 mod buffer;
 mod fetcher;
 mod position;
@@ -15,6 +16,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::channel::Backoff;
+use crate::client::consumer::assignor::CustomAssignor;
 use crate::client::consumer::fetcher::Asked;
 use crate::client::consumer::position::{Position, Slot, State};
 use crate::client::network::{Network, NetworkConfig};
@@ -36,7 +38,19 @@ pub struct ConsumerSetup {
     /// Where to ask for the cluster's brokers first; any one that lives is enough.
     pub bootstrap: Arc<[Endpoint]>,
     pub config: ConsumerConfig,
+    /// None: it can only be assigned, and commits nothing.
+    pub group: Option<GroupSetup>,
     pub defects: Defects,
+}
+
+/// The group that a consumer is a member of when it subscribes, and that it commits for.
+#[derive(Clone, Debug)]
+pub struct GroupSetup {
+    pub id: Arc<str>,
+    /// A static member's name (`group.instance.id`, KIP-345).
+    pub instance: Option<Arc<str>>,
+    /// In place of `partition.assignment.strategy`; all members must have the same.
+    pub assignor: Option<CustomAssignor>,
 }
 
 /// A consumer process.

@@ -24,6 +24,7 @@ fn consumer(config: ConsumerConfig, leaders: &[(i32, i32)]) -> Script<Consumer> 
         client_id: "k1".into(),
         bootstrap: [endpoint(1)].into(),
         config,
+        group: None,
         defects: Defects::NONE,
     });
     let mut script = Script::new(|now, out| Consumer::start(&setup, [1; 32], now, out), leaders);
