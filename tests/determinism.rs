@@ -82,5 +82,6 @@ fn two_processes_and_two_profiles_make_the_same_run() {
     let release = digest_of_process("release", "7");
     assert_eq!(release, digest_of_process("release", "7"), "two processes");
     assert_eq!(release, digest_of_process("dev", "7"), "debug and release");
-    assert_ne!(release, digest_of_process("release", "8"), "the comparison can fail");
+    assert_ne!(release, digest_of_process("release", "8"), "two processes can differ");
+    assert_ne!(release, digest_of_process("dev", "8"), "debug and release can differ");
 }

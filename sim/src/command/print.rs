@@ -5,10 +5,17 @@ use std::io::Write as _;
 
 use crate::run::{Report, Verdict};
 
-/// Writes to stdout; a closed pipe ends nothing but the output.
+/// Writes to stdout. A closed pipe ends nothing but the output; whoever cannot have the result for
+/// another reason (a full disk) must not take the run for done.
 pub fn out(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        eprintln!("sim: the result cannot be written: {error}; free the disk or name another file");
+        std::process::exit(i32::from(super::USAGE));
+    }
 }
 
 /// A report with the trace around its first finding.

@@ -8,6 +8,8 @@ mod atlas;
 mod heal;
 mod source;
 mod strike;
+#[cfg(test)]
+mod tests;
 
 pub use atlas::{Lossy, atlas_on};
 pub use source::{Source, sources};

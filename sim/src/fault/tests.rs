@@ -1,0 +1,101 @@
+//! Sources do what their names say, and undo it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::run::Run;
+use crate::scenario::Scenario;
+use crate::world::ProcessId;
+
+/// A run with one source of faults, in the step after its first strike.
+fn struck(source: &str) -> Run {
+    let text = format!(
+        "# One source.\n[cluster]\nbrokers = 3\ncontrollers = 3\n\
+         [[fault]]\n{source}\nevery = \"1s\"\nfor = \"2s\"\n"
+    );
+    let scenario = Scenario::parse("one.toml", &text, &[]).expect("a sound scenario");
+    let mut run = Run::new(&Arc::new(scenario), 1, true);
+    while run.sources[0].struck == 0 {
+        assert!(run.step(), "the source strikes before the run ends");
+    }
+    run
+}
+
+/// Who of all processes does not hear whom.
+fn blocked(run: &Run) -> BTreeSet<(ProcessId, ProcessId)> {
+    let all: Vec<ProcessId> = run.world.processes().collect();
+    let pairs = all.iter().flat_map(|from| all.iter().map(move |to| (*from, *to)));
+    pairs.filter(|(from, to)| from != to && run.world.is_blocked(*from, *to)).collect()
+}
+
+/// Whether the source undoes its strike before it strikes again.
+fn relents(mut run: Run) {
+    while run.sources[0].struck == 1 && !blocked(&run).is_empty() {
+        assert!(run.step(), "a strike ends before the run does");
+    }
+    assert_eq!(blocked(&run), BTreeSet::new());
+}
+
+fn others(run: &Run, victim: ProcessId) -> Vec<ProcessId> {
+    run.world.processes().filter(|process| *process != victim).collect()
+}
+
+#[test]
+fn who_is_isolated_neither_hears_nor_is_heard() {
+    let run = struck("kind = \"isolate\"\ntarget = \"broker\"");
+    let victim = run.sources[0].away[0];
+    let both =
+        others(&run, victim).into_iter().flat_map(|other| [(victim, other), (other, victim)]);
+    assert_eq!(blocked(&run), both.collect());
+    relents(run);
+}
+
+#[test]
+fn who_is_deaf_is_heard_but_hears_nobody() {
+    let run = struck("kind = \"deafen\"\ntarget = \"controller\"");
+    let victim = run.sources[0].away[0];
+    let to_it = others(&run, victim).into_iter().map(|other| (other, victim));
+    assert_eq!(blocked(&run), to_it.collect());
+    relents(run);
+}
+
+#[test]
+fn who_is_mute_hears_but_is_heard_by_nobody() {
+    let run = struck("kind = \"mute\"\ntarget = \"server\"");
+    let victim = run.sources[0].away[0];
+    let from_it = others(&run, victim).into_iter().map(|other| (victim, other));
+    assert_eq!(blocked(&run), from_it.collect());
+    relents(run);
+}
+
+#[test]
+fn a_split_leaves_two_groups_that_hear_themselves_only() {
+    let run = struck("kind = \"split\"");
+    let inside: BTreeSet<ProcessId> = run.sources[0].away.iter().copied().collect();
+    let all: Vec<ProcessId> = run.world.processes().collect();
+    assert!(!inside.is_empty() && inside.len() < all.len(), "{inside:?} of {all:?}");
+    let pairs = all.iter().flat_map(|from| all.iter().map(move |to| (*from, *to)));
+    let across = pairs.filter(|(from, to)| inside.contains(from) != inside.contains(to));
+    assert_eq!(blocked(&run), across.collect());
+    relents(run);
+}
+
+#[test]
+fn a_rolling_restart_takes_every_server_in_turn_and_one_at_a_time() {
+    let mut run = struck("kind = \"roll\"");
+    let servers: Vec<ProcessId> = run.cluster.servers().collect();
+    let mut lives: Vec<u32> = servers.iter().map(|server| run.world.incarnation(*server)).collect();
+    let mut restarted = Vec::new();
+    while restarted.len() < servers.len() {
+        let down = servers.iter().filter(|server| !run.world.is_up(**server)).count();
+        assert!(down <= 1, "{down} are down at the same time");
+        for (server, life) in servers.iter().zip(&mut lives) {
+            if run.world.incarnation(*server) != *life {
+                *life = run.world.incarnation(*server);
+                restarted.push(*server);
+            }
+        }
+        assert!(run.step(), "only {restarted:?} of {servers:?} were restarted");
+    }
+    assert_eq!(restarted, servers, "each once, in their order");
+}
