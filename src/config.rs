@@ -7,6 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use crate::defect::Defects;
+use crate::message::transaction::TransactionVersion;
 use crate::time::{Duration, millis};
 
 /// A setting's type: how it reads from and prints to text.
@@ -121,6 +122,23 @@ setting_enum!(
     /// `isolation.level`
     IsolationLevel { ReadUncommitted = "read_uncommitted", ReadCommitted = "read_committed", }
 );
+
+impl Setting for TransactionVersion {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        match text.trim() {
+            "1" => Ok(TransactionVersion::V1),
+            "2" => Ok(TransactionVersion::V2),
+            _ => Err("one of: 1 2"),
+        }
+    }
+    fn print(&self) -> String {
+        match self {
+            TransactionVersion::V1 => "1",
+            TransactionVersion::V2 => "2",
+        }
+        .to_string()
+    }
+}
 
 /// Refuses a number below what a setting takes; what is no number is refused when it is parsed.
 fn at_least(low: i64, name: &str, value: &str) -> Result<(), String> {
@@ -336,6 +354,9 @@ settings! {
         reconnect_backoff_max: Duration = Duration::from_millis(1_000), "reconnect.backoff.max.ms";
         /// Not Kafka's: where sequence numbers wrap. The brokers' must be the same.
         sequence_max: i32 = i32::MAX, "producer.sequence.max", 1;
+        transaction_timeout: Duration = Duration::from_secs(60), "transaction.timeout.ms", 1;
+        /// Not Kafka's, whose clients ask the brokers what the cluster has agreed on.
+        transaction_protocol: TransactionVersion = TransactionVersion::V2, "transaction.protocol";
     }
 }
 

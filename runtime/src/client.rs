@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use seedlog::client::{Admin, AdminSetup, Consumer, ConsumerSetup, Producer, ProducerSetup};
+use seedlog::client::{Admin, AdminSetup, Consumer, ConsumerSetup, Producer, ProducerSetup, SPACE};
 use seedlog::config::{AdminConfig, ConsumerConfig, OffsetReset, ProducerConfig};
 use seedlog::defect::Defects;
 use seedlog::ids::{CallId, Endpoint, TopicName, TopicRef};
@@ -144,7 +144,15 @@ pub async fn produce(args: ProduceArgs) -> Result<(), String> {
     let bootstrap = endpoints(&args.bootstrap)?;
     let client_id = CLIENT_ID.into();
     let (defects, partitioner) = (Defects::NONE, None);
-    let setup = Arc::new(ProducerSetup { client_id, bootstrap, config, defects, partitioner });
+    let setup = Arc::new(ProducerSetup {
+        client_id,
+        bootstrap,
+        config,
+        defects,
+        partitioner,
+        transactional_id: None,
+        space: SPACE,
+    });
     let start = move |now, out: &mut _| Producer::start(&setup, seed(), now, out);
     let mut client = Client::run(args.compression, start);
     let topic: TopicName = args.topic.as_str().into();
@@ -224,7 +232,14 @@ pub async fn consume(args: ConsumeArgs) -> Result<(), String> {
     let topic: TopicName = args.topic.as_str().into();
     let count = partitions(&bootstrap, &topic).await?;
     let (client_id, defects) = (CLIENT_ID.into(), Defects::NONE);
-    let setup = Arc::new(ConsumerSetup { client_id, bootstrap, config, group: None, defects });
+    let setup = Arc::new(ConsumerSetup {
+        client_id,
+        bootstrap,
+        config,
+        group: None,
+        defects,
+        space: SPACE,
+    });
     let start = move |now, out: &mut _| Consumer::start(&setup, seed(), now, out);
     let mut client = Client::run(Compression::None, start);
     let assigned = (0..).take(count).map(|partition| (topic.clone(), partition)).collect();

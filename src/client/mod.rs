@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod consumer;
+mod coordinator;
 mod errors;
 pub mod metadata;
 mod network;
@@ -17,3 +18,6 @@ mod testing;
 pub use admin::{Admin, AdminSetup};
 pub use consumer::{Consumer, ConsumerSetup, GroupSetup};
 pub use producer::{Producer, ProducerSetup};
+
+/// The connection space of a client that is a process of its own.
+pub const SPACE: u8 = 1;

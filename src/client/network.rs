@@ -6,18 +6,17 @@ use alloc::vec::Vec;
 use crate::channel::{Backoff, Channels};
 use crate::client::metadata::Metadata;
 use crate::ids::{ConnId, CorrelationId, Endpoint, NodeId, TopicName, TopicRef};
-use crate::machine::Effects;
+use crate::machine::{Effects, Input};
 use crate::message::metadata::MetadataRequest;
 use crate::message::{Request, Response};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, earliest};
 
-/// The connection space of a client: it has one owner only.
-const SPACE: u8 = 1;
-
 /// Settings that all clients share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NetworkConfig {
+    /// Whose connections these are, if a process holds several clients (see [`ConnId::outbound`]).
+    pub space: u8,
     pub request_timeout: Duration,
     pub metadata_max_age: Duration,
     pub retry: Backoff,
@@ -56,13 +55,15 @@ struct Refresh {
     dialled: Option<NodeId>,
 }
 
-/// What came of an answer.
+/// What an input brings the owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer<T> {
-    /// To a request that nobody waits for.
-    Nobody,
-    Metadata,
-    Owner(NodeId, T),
+pub(crate) enum News<T> {
+    /// Only the network's own.
+    Nothing,
+    /// Requests that will have no answer, oldest first: their connection broke, or their time is
+    /// up.
+    Failed(Vec<T>),
+    Answer(NodeId, T, Arc<Response>),
 }
 
 impl<T> Network<T> {
@@ -72,7 +73,7 @@ impl<T> Network<T> {
             config,
             bootstrap,
             metadata: Metadata::default(),
-            channels: Channels::new(SPACE, config.reconnect),
+            channels: Channels::new(config.space, config.reconnect),
             topics: Vec::new(),
             refresh: Refresh {
                 wanted: true,
@@ -203,21 +204,40 @@ impl<T> Network<T> {
         self.channels.send_one_way(&node, Arc::new(request), out);
     }
 
-    /// Takes `Input::Opened`.
-    pub fn opened(&mut self, conn: ConnId) {
-        self.channels.opened(conn);
-    }
-
-    /// Takes `Input::Closed`; answers the owner's requests that have failed, oldest first.
-    pub fn closed(&mut self, now: Instant, conn: ConnId, rng: &mut Rng) -> Vec<T> {
-        match self.channels.closed(now, conn, rng) {
-            Some((_, tags)) => self.failed(now, tags, rng),
-            None => Vec::new(),
+    /// Takes any input but a call; what it brings the owner.
+    pub fn take(
+        &mut self,
+        now: Instant,
+        input: Input,
+        rng: &mut Rng,
+        out: &mut Effects,
+    ) -> News<T> {
+        match input {
+            Input::Wake => News::Failed(self.expire(now, rng, out)),
+            Input::Opened { conn } => {
+                self.channels.opened(conn);
+                News::Nothing
+            }
+            Input::Closed { conn } => match self.channels.closed(now, conn, rng) {
+                Some((_, tags)) => News::Failed(self.failed(now, tags, rng)),
+                None => News::Nothing,
+            },
+            Input::Response { conn, correlation, response } => {
+                self.answered(now, conn, correlation, response, rng)
+            }
+            // A client serves nobody and has no disk.
+            Input::Call { .. }
+            | Input::Request { .. }
+            | Input::Flushed { .. }
+            | Input::Saved { .. }
+            | Input::Loaded { .. }
+            | Input::Lost { .. }
+            | Input::LostFile { .. } => News::Nothing,
         }
     }
 
     /// Closes connections with overdue requests; answers the owner's requests that have failed.
-    pub fn expire(&mut self, now: Instant, rng: &mut Rng, out: &mut Effects) -> Vec<T> {
+    fn expire(&mut self, now: Instant, rng: &mut Rng, out: &mut Effects) -> Vec<T> {
         let mut failed = Vec::new();
         if self.channels.deadline().is_none_or(|at| at > now) {
             return failed;
@@ -249,22 +269,21 @@ impl<T> Network<T> {
         self.refresh.fruitless = self.refresh.fruitless.saturating_add(1);
     }
 
-    /// Takes `Input::Response`.
-    pub fn answered(
+    fn answered(
         &mut self,
         now: Instant,
         conn: ConnId,
         correlation: CorrelationId,
-        response: &Response,
+        response: Arc<Response>,
         rng: &mut Rng,
-    ) -> Answer<T> {
+    ) -> News<T> {
         match self.channels.answered(conn, correlation) {
-            None => Answer::Nobody,
-            Some((node, Tag::Owner(tag))) => Answer::Owner(node, tag),
+            None => News::Nothing,
+            Some((node, Tag::Owner(tag))) => News::Answer(node, tag, response),
             Some((_, Tag::Metadata)) => {
                 self.refresh.in_flight = false;
                 self.refresh.due = now + self.config.metadata_max_age;
-                if let Response::Metadata(metadata) = response
+                if let Response::Metadata(metadata) = &*response
                     && self.metadata.update(metadata)
                 {
                     self.refresh.fruitless = 0;
@@ -273,7 +292,7 @@ impl<T> Network<T> {
                 // turn.
                 self.back_off(now, rng);
                 self.refresh.wanted |= self.metadata.brokers.is_empty();
-                Answer::Metadata
+                News::Nothing
             }
         }
     }
@@ -285,7 +304,7 @@ impl<T> Network<T> {
         self.refresh.due = Instant::FAR;
     }
 
-    /// When [`Self::expire`] or [`Self::pump`] has something to do.
+    /// When to take a wake, or when [`Self::pump`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
         let timeouts = self.channels.deadline();
         if self.refresh.in_flight {

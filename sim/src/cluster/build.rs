@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use seedlog::broker::BrokerSetup;
-use seedlog::client::{AdminSetup, ConsumerSetup, ProducerSetup};
+use seedlog::client::{AdminSetup, ConsumerSetup, ProducerSetup, SPACE};
 use seedlog::config::{ServerConfig, Voter};
 use seedlog::controller::ControllerSetup;
 use seedlog::defect::Defect;
@@ -212,6 +212,8 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
             config: scenario.producer.clone(),
             defects,
             partitioner: None,
+            transactional_id: None,
+            space: SPACE,
         })),
         Role::Consumer => Setup::Consumer(Arc::new(ConsumerSetup {
             client_id,
@@ -219,6 +221,7 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
             config: scenario.consumer.clone(),
             group: None,
             defects,
+            space: SPACE,
         })),
         Role::Admin => Setup::Admin(Arc::new(AdminSetup {
             client_id,

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crate::channel::Backoff;
 use crate::client::errors::{is_retriable, is_stale_metadata};
-use crate::client::network::{Answer, Network, NetworkConfig};
+use crate::client::network::{Network, NetworkConfig, News};
 use crate::config::AdminConfig;
 use crate::defect::Defects;
 use crate::error::ErrorCode;
@@ -91,6 +91,7 @@ impl Admin {
     pub fn start(setup: &Arc<AdminSetup>, seed: [u8; 32], now: Now, _out: &mut Effects) -> Self {
         let config = &setup.config;
         let network = NetworkConfig {
+            space: crate::client::SPACE,
             request_timeout: config.request_timeout,
             metadata_max_age: Duration::from_secs(300),
             retry: Backoff { base: config.retry_backoff, max: config.retry_backoff_max },
@@ -346,33 +347,17 @@ impl Machine for Admin {
                 return out.push(Effect::Return { call, outcome });
             }
             Input::Call { call, op } => self.called(now, call, &op, out),
-            Input::Wake => {
-                let failed = self.network.expire(now.mono, &mut self.rng, out);
-                self.unanswered(now.mono, failed);
-            }
-            Input::Opened { conn } => self.network.opened(conn),
-            Input::Closed { conn } => {
-                let failed = self.network.closed(now.mono, conn, &mut self.rng);
-                self.unanswered(now.mono, failed);
-            }
-            Input::Response { conn, correlation, response } => {
-                let rng = &mut self.rng;
-                let answer = self.network.answered(now.mono, conn, correlation, &response, rng);
-                if let Answer::Owner(_, asked) = answer
-                    && let Some(done) = self.answered(now.mono, &asked, &response)
-                {
-                    let task = self.tasks.remove(&done.task).expect("it was just answered");
-                    let outcome = Outcome::Answered(done.response);
-                    out.push(Effect::Return { call: task.call, outcome });
+            other => match self.network.take(now.mono, other, &mut self.rng, out) {
+                News::Nothing => {}
+                News::Failed(requests) => self.unanswered(now.mono, requests),
+                News::Answer(_, asked, response) => {
+                    if let Some(done) = self.answered(now.mono, &asked, &response) {
+                        let task = self.tasks.remove(&done.task).expect("it was just answered");
+                        let outcome = Outcome::Answered(done.response);
+                        out.push(Effect::Return { call: task.call, outcome });
+                    }
                 }
-            }
-            // A client serves nobody and has no disk.
-            Input::Request { .. }
-            | Input::Flushed { .. }
-            | Input::Saved { .. }
-            | Input::Loaded { .. }
-            | Input::Lost { .. }
-            | Input::LostFile { .. } => return,
+            },
         }
         self.work(now, out);
     }

@@ -9,11 +9,10 @@ use crate::client::consumer::buffer::Reading;
 use crate::client::consumer::position::{Position, Question, Slot, State};
 use crate::client::errors::{is_retriable, is_stale_metadata};
 use crate::client::metadata::Leader;
-use crate::client::network::Answer;
 use crate::config::{IsolationLevel, OffsetReset};
 use crate::error::ErrorCode;
 use crate::event::{Event, Mark};
-use crate::ids::{ConnId, CorrelationId, LeaderEpoch, NodeId, Offset, TopicRef};
+use crate::ids::{LeaderEpoch, NodeId, Offset, TopicRef};
 use crate::machine::Effects;
 use crate::message::fetch::{FetchPartition, FetchRequest, FetchedPartition, Isolation};
 use crate::message::offsets::{
@@ -202,13 +201,10 @@ impl Consumer {
     pub(super) fn answered(
         &mut self,
         now: Instant,
-        conn: ConnId,
-        correlation: CorrelationId,
+        asked: Asked,
         response: &Response,
         out: &mut Effects,
     ) {
-        let answer = self.network.answered(now, conn, correlation, response, &mut self.rng);
-        let Answer::Owner(_, asked) = answer else { return };
         let of = asked.fences();
         if let (Asked::Records { node, of }, Response::Fetch(response)) = (&asked, response)
             && response.error.is_ok()

@@ -19,7 +19,7 @@ use crate::channel::Backoff;
 use crate::client::consumer::assignor::CustomAssignor;
 use crate::client::consumer::fetcher::Asked;
 use crate::client::consumer::position::{Position, Slot, State};
-use crate::client::network::{Network, NetworkConfig};
+use crate::client::network::{Network, NetworkConfig, News};
 use crate::config::ConsumerConfig;
 use crate::defect::Defects;
 use crate::error::ErrorCode;
@@ -41,6 +41,8 @@ pub struct ConsumerSetup {
     /// None: it can only be assigned, and commits nothing.
     pub group: Option<GroupSetup>,
     pub defects: Defects,
+    /// Of its connections, unless the process holds several clients [`crate::client::SPACE`].
+    pub space: u8,
 }
 
 /// The group that a consumer is a member of when it subscribes, and that it commits for.
@@ -85,6 +87,7 @@ impl Consumer {
     pub fn start(setup: &Arc<ConsumerSetup>, seed: [u8; 32], now: Now, _out: &mut Effects) -> Self {
         let config = &setup.config;
         let network = NetworkConfig {
+            space: setup.space,
             request_timeout: config.request_timeout,
             metadata_max_age: config.metadata_max_age,
             retry: Backoff { base: config.retry_backoff, max: config.retry_backoff_max },
@@ -332,25 +335,13 @@ impl Machine for Consumer {
     fn step(&mut self, now: Now, input: Input, out: &mut Effects) {
         match input {
             Input::Call { call, op } => self.called(now, call, &op, out),
-            Input::Wake => {
-                let failed = self.network.expire(now.mono, &mut self.rng, out);
-                self.unanswered(now.mono, failed);
-            }
-            Input::Opened { conn } => self.network.opened(conn),
-            Input::Closed { conn } => {
-                let failed = self.network.closed(now.mono, conn, &mut self.rng);
-                self.unanswered(now.mono, failed);
-            }
-            Input::Response { conn, correlation, response } => {
-                self.answered(now.mono, conn, correlation, &response, out);
-            }
-            // A client serves nobody and has no disk.
-            Input::Request { .. }
-            | Input::Flushed { .. }
-            | Input::Saved { .. }
-            | Input::Loaded { .. }
-            | Input::Lost { .. }
-            | Input::LostFile { .. } => return,
+            other => match self.network.take(now.mono, other, &mut self.rng, out) {
+                News::Nothing => {}
+                News::Failed(requests) => self.unanswered(now.mono, requests),
+                News::Answer(_, asked, response) => {
+                    self.answered(now.mono, asked, &response, out);
+                }
+            },
         }
         if !self.closed {
             self.work(now, out);

@@ -26,6 +26,7 @@ fn consumer(config: ConsumerConfig, leaders: &[(i32, i32)]) -> Script<Consumer> 
         config,
         group: None,
         defects: Defects::NONE,
+        space: crate::client::SPACE,
     });
     let mut script = Script::new(|now, out| Consumer::start(&setup, [1; 32], now, out), leaders);
     let partitions = (0..).take(leaders.len()).map(|partition| ("orders".into(), partition));

@@ -18,7 +18,7 @@ mod tests;
 use alloc::sync::Arc;
 
 use crate::channel::Backoff;
-use crate::client::network::{Network, NetworkConfig};
+use crate::client::network::{Network, NetworkConfig, News};
 use crate::client::producer::accumulator::{Accumulator, Appended, Flush, Placed, Waiting};
 use crate::client::producer::batch::{Session, size_of};
 use crate::client::producer::sender::Sent;
@@ -42,6 +42,10 @@ pub struct ProducerSetup {
     pub defects: Defects,
     /// A partitioner of the application's own: the partition of a record among so many.
     pub partitioner: Option<fn(&SendRecord, i32) -> i32>,
+    /// Makes its sends transactions, and fences whoever else has it (KIP-98).
+    pub transactional_id: Option<Arc<str>>,
+    /// Of its connections, unless the process holds several clients [`crate::client::SPACE`].
+    pub space: u8,
 }
 
 impl ProducerSetup {
@@ -101,6 +105,7 @@ impl Producer {
     pub fn start(setup: &Arc<ProducerSetup>, seed: [u8; 32], now: Now, _out: &mut Effects) -> Self {
         let config = &setup.config;
         let network = NetworkConfig {
+            space: setup.space,
             request_timeout: config.request_timeout,
             metadata_max_age: config.metadata_max_age,
             retry: Backoff { base: config.retry_backoff, max: config.retry_backoff_max },
@@ -336,25 +341,13 @@ impl Machine for Producer {
         match input {
             Input::Call { call, op } => return self.called(now, call, &op, out),
             _other if self.closed => return,
-            Input::Wake => {
-                let failed = self.network.expire(now.mono, &mut self.rng, out);
-                self.unanswered(now.mono, failed, out);
-            }
-            Input::Opened { conn } => self.network.opened(conn),
-            Input::Closed { conn } => {
-                let failed = self.network.closed(now.mono, conn, &mut self.rng);
-                self.unanswered(now.mono, failed, out);
-            }
-            Input::Response { conn, correlation, response } => {
-                self.answered(now.mono, conn, correlation, &response, out);
-            }
-            // A client serves nobody and has no disk.
-            Input::Request { .. }
-            | Input::Flushed { .. }
-            | Input::Saved { .. }
-            | Input::Loaded { .. }
-            | Input::Lost { .. }
-            | Input::LostFile { .. } => return,
+            other => match self.network.take(now.mono, other, &mut self.rng, out) {
+                News::Nothing => {}
+                News::Failed(requests) => self.unanswered(now.mono, requests, out),
+                News::Answer(_, sent, response) => {
+                    self.answered(now.mono, sent, &response, out);
+                }
+            },
         }
         self.work(now, out);
     }

@@ -3,14 +3,13 @@
 use alloc::vec::Vec;
 
 use crate::client::errors::{is_retriable, is_stale_metadata, refuses};
-use crate::client::network::Answer;
 use crate::client::producer::batch::{Batch, Session, State};
 use crate::client::producer::queue::{Haste, Order};
 use crate::client::producer::{Identity, Producer};
 use crate::defect::Defect;
 use crate::error::ErrorCode;
 use crate::event::{Event, Mark};
-use crate::ids::{ConnId, CorrelationId, NodeId, Offset, ProducerEpoch, ProducerId};
+use crate::ids::{NodeId, Offset, ProducerEpoch, ProducerId};
 use crate::machine::{Effect, Effects};
 use crate::message::produce::{
     Acks, InitProducerIdRequest, InitProducerIdResponse, ProducePartition, ProduceRequest,
@@ -222,13 +221,10 @@ impl Producer {
     pub(super) fn answered(
         &mut self,
         now: Instant,
-        conn: ConnId,
-        correlation: CorrelationId,
+        sent: Sent,
         response: &Response,
         out: &mut Effects,
     ) {
-        let answer = self.network.answered(now, conn, correlation, response, &mut self.rng);
-        let Answer::Owner(_, sent) = answer else { return };
         if let (Sent::InitProducerId, Response::InitProducerId(response)) = (&sent, response) {
             self.identified(now, response);
         } else if let (Sent::Produce(batches), Response::Produce(response)) = (&sent, response) {

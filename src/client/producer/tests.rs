@@ -40,6 +40,8 @@ fn producer_with(
         config,
         defects,
         partitioner: None,
+        transactional_id: None,
+        space: crate::client::SPACE,
     });
     Script::new(|now, out| Producer::start(&setup, [1; 32], now, out), leaders)
 }
