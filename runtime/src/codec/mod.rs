@@ -9,6 +9,7 @@
 
 mod commit;
 mod configs;
+mod consumer_group;
 mod convert;
 mod fetch;
 mod group;
@@ -30,7 +31,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use seedlog::error::ErrorCode;
 use seedlog::message::produce::Acks;
 use seedlog::message::{Request, Response};
-use wire::api_versions_response::ApiVersion;
+use wire::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 
 use self::shape::{Shape, TEXT, Walk};
 use self::table::TABLE;
@@ -57,6 +58,10 @@ pub type Result<T> = std::result::Result<T, CodecError>;
 const API_VERSIONS: i16 = 18;
 const API_VERSIONS_TO: i16 = 4;
 const API_VERSIONS_SHAPE: Shape = &[TEXT, TEXT];
+
+/// The level of the feature of that name (KIP-890): clients that know it leave it to the brokers to
+/// enrol partitions and groups, and get a new epoch with each transaction.
+const TRANSACTION_VERSION: i16 = 2;
 
 /// A request as it came off the wire, and what its answer needs to know of it.
 pub struct Incoming {
@@ -101,12 +106,15 @@ pub fn decode_request(mut frame: Bytes) -> Result<Incoming> {
     walk(&frame, version, header, row.shape)?;
     let client = decode::<wire::RequestHeader>(&mut frame, header)?.client_id;
     let mut request = (row.read_request)(&mut frame, version)?;
+    let client = || client.as_deref().unwrap_or_default().into();
     if let Request::JoinGroup(join) = &mut request {
-        join.client_id = client.map_or_else(|| "".into(), |id| id.as_str().into());
+        join.client_id = client();
         // The oldest version has one timeout for both.
         if version == 0 {
             join.rebalance_timeout = join.session_timeout;
         }
+    } else if let Request::ConsumerGroupHeartbeat(beat) = &mut request {
+        beat.client_id = client();
     }
     Ok(Incoming { head, body: Body::Broker(Arc::new(request)) })
 }
@@ -174,13 +182,26 @@ fn is_software_name(name: &str) -> bool {
     within && plain(bytes.first()) && plain(bytes.last())
 }
 
-/// Without any tagged field: librdkafka before 2.2.0 stumbles over them.
+/// Features are told from version 4 on: they are tagged fields, over which librdkafka before 2.2.0
+/// stumbles in version 3, and no librdkafka asks with a newer one.
 fn api_versions(head: Head, error: ErrorCode) -> Result<Bytes> {
     let rows = TABLE.iter().map(|row| (row.key, row.advertised, row.to));
     let keys = rows.chain([(API_VERSIONS, 0, API_VERSIONS_TO)]).map(|(key, from, to)| {
         ApiVersion::default().with_api_key(key).with_min_version(from).with_max_version(to)
     });
-    let body = wire::ApiVersionsResponse::default().with_api_keys(keys.collect());
+    let mut body = wire::ApiVersionsResponse::default().with_api_keys(keys.collect());
+    if head.version >= 4 {
+        let name = || convert::string("transaction.version");
+        let supported = SupportedFeatureKey::default().with_name(name());
+        let finalized = FinalizedFeatureKey::default().with_name(name());
+        body.supported_features = vec![supported.with_max_version(TRANSACTION_VERSION)];
+        body.finalized_features = vec![
+            finalized
+                .with_max_version_level(TRANSACTION_VERSION)
+                .with_min_version_level(TRANSACTION_VERSION),
+        ];
+        body.finalized_features_epoch = 0;
+    }
     answer(head, &body.with_error_code(error.code()))
 }
 

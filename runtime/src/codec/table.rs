@@ -9,7 +9,9 @@ use seedlog::message::{Api, Request, Response};
 use super::convert::Wire;
 use super::shape::Shape;
 use super::{CodecError, Head, Result, answer, ask, decode};
-use super::{commit, configs, fetch, group, metadata, offsets, produce, topics, transaction};
+use super::{
+    commit, configs, consumer_group, fetch, group, metadata, offsets, produce, topics, transaction,
+};
 
 /// One API.
 pub struct Row {
@@ -100,7 +102,7 @@ table! {
     19 CreateTopics 2, 2..=7, CreateTopicsRequest CreateTopicsResponse, topics::CREATE_TOPICS;
     20 DeleteTopics 1, 1..=6, DeleteTopicsRequest DeleteTopicsResponse, topics::DELETE_TOPICS;
     21 DeleteRecords 0, 0..=2, DeleteRecordsRequest DeleteRecordsResponse, offsets::DELETE_RECORDS;
-    22 InitProducerId 0, 0..=4, InitProducerIdRequest InitProducerIdResponse,
+    22 InitProducerId 0, 0..=5, InitProducerIdRequest InitProducerIdResponse,
         produce::INIT_PRODUCER_ID;
     23 OffsetForLeaderEpoch 2, 2..=4, OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse,
         offsets::OFFSET_FOR_LEADER_EPOCH;
@@ -118,6 +120,7 @@ table! {
     37 CreatePartitions 0, 0..=3, CreatePartitionsRequest CreatePartitionsResponse,
         topics::CREATE_PARTITIONS;
     42 DeleteGroups 0, 0..=2, DeleteGroupsRequest DeleteGroupsResponse, group::DELETE_GROUPS;
+    43 ElectLeaders 0, 0..=2, ElectLeadersRequest ElectLeadersResponse, topics::ELECT_LEADERS;
     44 IncrementalAlterConfigs 0, 0..=1, IncrementalAlterConfigsRequest
         IncrementalAlterConfigsResponse, configs::INCREMENTAL_ALTER_CONFIGS;
     47 OffsetDelete 0, 0..=0, OffsetDeleteRequest OffsetDeleteResponse, commit::OFFSET_DELETE;
@@ -129,4 +132,8 @@ table! {
         transaction::DESCRIBE_TRANSACTIONS;
     66 ListTransactions 0, 0..=1, ListTransactionsRequest ListTransactionsResponse,
         transaction::LIST_TRANSACTIONS;
+    68 ConsumerGroupHeartbeat 0, 0..=1, ConsumerGroupHeartbeatRequest
+        ConsumerGroupHeartbeatResponse, consumer_group::CONSUMER_GROUP_HEARTBEAT;
+    69 ConsumerGroupDescribe 0, 0..=1, ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse,
+        consumer_group::CONSUMER_GROUP_DESCRIBE;
 }

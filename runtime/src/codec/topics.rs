@@ -1,4 +1,4 @@
-//! CreateTopics (19), DeleteTopics (20) and CreatePartitions (37).
+//! CreateTopics (19), DeleteTopics (20), CreatePartitions (37) and ElectLeaders (43).
 
 use std::sync::Arc;
 
@@ -15,10 +15,11 @@ use seedlog::ids::{NodeId, TopicName, TopicRef};
 use seedlog::message::admin::{
     ConfigEntry, CreatableTopic, CreatePartitionsRequest, CreatePartitionsResponse,
     CreatePartitionsTopic, CreateTopicsRequest, CreateTopicsResponse, CreatedTopic,
-    DeleteTopicsRequest, DeleteTopicsResponse, DeletedTopic,
+    DeleteTopicsRequest, DeleteTopicsResponse, DeletedTopic, ElectLeadersRequest,
+    ElectLeadersResponse, Election,
 };
 
-use super::convert::{Topic, Wire, fields, tuple};
+use super::convert::{Topic, Wire, fields, numbers, rows, tuple};
 use super::shape::{I8, I16, I32, I32S, Shape, TEXT, TEXTS, UUID, list, since, until};
 
 pub const CREATE_TOPICS: Shape =
@@ -111,4 +112,29 @@ tuple! {
     (TopicName, ErrorCode, Option<String>) = CreatePartitionsTopicResult {
         0 = name, 1 = error_code, 2 = error_message,
     };
+}
+
+/// In its first version always of preferred replicas.
+pub const ELECT_LEADERS: Shape = &[since(1, I8), list(&[TEXT, I32S]), I32];
+fields!(ElectLeadersRequest = wire::ElectLeadersRequest {
+    election = election_type [1], partitions = topic_partitions, timeout = timeout_ms,
+});
+impl Wire<i8> for Election {
+    fn out(&self, _version: i16) -> i8 {
+        i8::from(*self == Election::Unclean)
+    }
+    fn back(wire: i8, _version: i16) -> Self {
+        if wire == 1 { Election::Unclean } else { Election::Preferred }
+    }
+}
+fields!(ElectLeadersResponse = wire::ElectLeadersResponse {
+    error = error_code [1], partitions = replica_election_results,
+});
+numbers! {
+    (TopicName, i32) = wire::elect_leaders_request::TopicPartitions { topic, partitions };
+}
+rows! {
+    (TopicName, i32, ErrorCode) =
+        wire::elect_leaders_response::ReplicaElectionResult { topic, partition_result }
+        / wire::elect_leaders_response::PartitionResult { 1 = partition_id, 2 = error_code };
 }

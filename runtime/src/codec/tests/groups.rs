@@ -2,6 +2,7 @@
 
 use seedlog::ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use seedlog::message::commit::*;
+use seedlog::message::consumer_group::*;
 use seedlog::message::group::*;
 use seedlog::message::transaction::TransactionVersion;
 use seedlog::time::Duration;
@@ -232,6 +233,60 @@ fn forgotten(_version: i16) -> Response {
     Response::OffsetDelete(OffsetDeleteResponse { error: ErrorCode::None, partitions })
 }
 
+fn heartbeat_848(version: i16) -> Request {
+    Request::ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest {
+        group: "group".into(),
+        member: "member".into(),
+        member_epoch: 3,
+        instance: Some("instance".into()),
+        rack: Some("rack".into()),
+        client_id: "client".into(),
+        rebalance_timeout: (version >= 1).then(|| Duration::from_secs(60)),
+        subscribed_topics: Some(vec!["orders".into()]),
+        subscribed_regex: (version >= 1).then(|| "o.*".into()),
+        assignor: Some("uniform".into()),
+        owned: Some(vec![(Uuid([7; 4]), vec![1, 2])]),
+    })
+}
+
+fn heartbeat_848_answered(_version: i16) -> Response {
+    Response::ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse {
+        error: ErrorCode::None,
+        message: Some("why".into()),
+        member: Some("member".into()),
+        member_epoch: 4,
+        heartbeat_interval: Duration::from_secs(5),
+        assignment: Some(vec![(Uuid([7; 4]), vec![1, 2])]),
+    })
+}
+
+fn describe_848(_version: i16) -> Request {
+    let groups = vec!["group".into(), "other".into()];
+    Request::ConsumerGroupDescribe(ConsumerGroupDescribeRequest { groups })
+}
+
+fn described_848(_version: i16) -> Response {
+    let member = DescribedConsumerMember {
+        member: "member".into(),
+        instance: Some("instance".into()),
+        client_id: "client".into(),
+        member_epoch: 4,
+        subscribed_topics: vec!["orders".into()],
+        assignment: vec![(Uuid([7; 4]), "orders".into(), vec![1, 2])],
+        target: vec![(Uuid([7; 4]), "orders".into(), vec![1])],
+    };
+    let group = DescribedConsumerGroup {
+        group: "group".into(),
+        error: ErrorCode::None,
+        state: "Reconciling".into(),
+        group_epoch: 5,
+        assignment_epoch: 5,
+        assignor: "uniform".into(),
+        members: vec![member],
+    };
+    Response::ConsumerGroupDescribe(ConsumerGroupDescribeResponse { groups: vec![group] })
+}
+
 pub const REQUESTS: &[Sample<Request>] = &[
     (join, 0),
     (sync, 0),
@@ -244,6 +299,8 @@ pub const REQUESTS: &[Sample<Request>] = &[
     (commit_in_transaction, 0),
     (fetch, 1),
     (forget, 0),
+    (heartbeat_848, 1),
+    (describe_848, 0),
 ];
 pub const RESPONSES: &[Sample<Response>] = &[
     (joined, 0),
@@ -257,4 +314,6 @@ pub const RESPONSES: &[Sample<Response>] = &[
     (commit_in_transaction_done, 0),
     (fetched, 1),
     (forgotten, 0),
+    (heartbeat_848_answered, 0),
+    (described_848, 0),
 ];

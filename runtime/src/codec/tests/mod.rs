@@ -131,6 +131,21 @@ fn api_versions_from_the_future_are_answered_in_the_oldest_form() {
 }
 
 #[test]
+fn features_are_told_where_no_client_stumbles_over_them() {
+    let name: &[u8] = b"transaction.version";
+    let told = |version: u8| {
+        let ask = [0, 18, 0, version, 0, 0, 0, 5, 0xff, 0xff, 0, 2, b'k', 2, b'1', 0];
+        let Ok(Incoming { body: Body::Answered(answer), .. }) =
+            decode_request(Bytes::copy_from_slice(&ask))
+        else {
+            panic!("the broker is not asked")
+        };
+        answer.windows(name.len()).filter(|part| *part == name).count()
+    };
+    assert_eq!([told(3), told(4)], [0, 2], "as supported and as finalized");
+}
+
+#[test]
 fn a_client_software_name_that_is_none_is_an_invalid_request() {
     let good = answered(&[0, 18, 0, 3, 0, 0, 0, 5, 0xff, 0xff, 0, 2, b'k', 2, b'1', 0]);
     assert_eq!(good[4..10], [0, 0, 0, 5, 0, 0]);

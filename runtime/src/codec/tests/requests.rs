@@ -5,7 +5,7 @@ use seedlog::message::Records;
 use seedlog::message::admin::{
     AlterConfig, AlterConfigsRequest, ConfigChange, ConfigResource, CreatableTopic,
     CreatePartitionsRequest, CreatePartitionsTopic, CreateTopicsRequest, DeleteTopicsRequest,
-    DescribeConfigsRequest,
+    DescribeConfigsRequest, ElectLeadersRequest, Election,
 };
 use seedlog::message::coordinator::{CoordinatorKind, FindCoordinatorRequest};
 use seedlog::message::fetch::{FetchPartition, FetchRequest, Isolation};
@@ -156,6 +156,12 @@ fn describe_cluster(_version: i16) -> Request {
     Request::DescribeCluster(DescribeClusterRequest { include_fenced_brokers: true })
 }
 
+fn elect_leaders(_version: i16) -> Request {
+    let partitions = Some(vec![("orders".into(), 1), ("orders".into(), 2)]);
+    let timeout = Duration::from_millis(9);
+    Request::ElectLeaders(ElectLeadersRequest { election: Election::Unclean, partitions, timeout })
+}
+
 pub const REQUESTS: &[Sample<Request>] = &[
     (produce, 3),
     (fetch, 12),
@@ -171,4 +177,5 @@ pub const REQUESTS: &[Sample<Request>] = &[
     (describe_configs, 1),
     (alter_configs, 0),
     (describe_cluster, 2),
+    (elect_leaders, 1),
 ];

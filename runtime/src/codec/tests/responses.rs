@@ -5,7 +5,7 @@ use seedlog::message::Records;
 use seedlog::message::admin::{
     AlterConfigsResponse, ConfigEntry, ConfigResource, ConfigSource, CreatePartitionsResponse,
     CreateTopicsResponse, CreatedTopic, DeleteTopicsResponse, DeletedTopic,
-    DescribeConfigsResponse, DescribedConfigs,
+    DescribeConfigsResponse, DescribedConfigs, ElectLeadersResponse,
 };
 use seedlog::message::coordinator::{FindCoordinatorResponse, FoundCoordinator};
 use seedlog::message::fetch::{FetchResponse, FetchedPartition};
@@ -174,6 +174,12 @@ fn cluster(_version: i16) -> Response {
     })
 }
 
+fn elected(_version: i16) -> Response {
+    let partitions = vec![("orders".into(), 1, ErrorCode::ElectionNotNeeded)];
+    let error = ErrorCode::NotController;
+    Response::ElectLeaders(ElectLeadersResponse { error, partitions })
+}
+
 pub const RESPONSES: &[Sample<Response>] = &[
     (produced, 10),
     (fetched, 12),
@@ -189,4 +195,5 @@ pub const RESPONSES: &[Sample<Response>] = &[
     (described, 1),
     (altered, 0),
     (cluster, 2),
+    (elected, 1),
 ];
