@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use seedlog::broker::BrokerSetup;
-use seedlog::client::{AdminSetup, ConsumerSetup, ProducerSetup, SPACE};
+use seedlog::client::{AdminSetup, ConsumerSetup, GroupSetup, ProducerSetup, SPACE};
 use seedlog::config::{ServerConfig, Voter};
 use seedlog::controller::ControllerSetup;
 use seedlog::defect::Defect;
@@ -219,7 +219,7 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
             client_id,
             bootstrap,
             config: scenario.consumer.clone(),
-            group: None,
+            group: group(scenario, who),
             defects,
             space: SPACE,
         })),
@@ -230,6 +230,13 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
             defects,
         })),
     }
+}
+
+/// The group of a consumer, if it is a member of one.
+fn group(scenario: &Scenario, who: Who) -> Option<GroupSetup> {
+    let group = scenario.group.as_ref().filter(|group| who.number <= group.members)?;
+    let instance = group.is_static.then(|| Arc::from(who.to_string()));
+    Some(GroupSetup { id: Arc::clone(&group.id), instance, assignor: None })
 }
 
 fn server(

@@ -51,13 +51,21 @@ impl Run {
             Action::Send(producer, topic, partition, records) => {
                 let Some(index) = self.producer(producer) else { return false };
                 for _ in 0..*records {
-                    self.workload.producers[index].send(&mut self.world, topic, *partition);
+                    let told = &mut self.workload.told;
+                    let producer = &mut self.workload.producers[index];
+                    producer.send(&mut self.world, topic, *partition, told);
                 }
+                self.tell_checkers();
             }
             Action::Flush(producer) => {
                 let Some(index) = self.producer(producer) else { return false };
                 self.workload.producers[index].flush(&mut self.world);
             }
+            Action::Transact(act, producer) => return self.transact_act(*act, producer),
+            Action::SendOffsets(producer, consumer) => {
+                return self.send_offsets(producer, consumer);
+            }
+            Action::Member(act, consumer) => return self.member_act(*act, consumer),
             Action::Workload(on) => self.set_sending(*on),
             Action::Clock(node, act) => {
                 let Some(process) = self.node(node) else { return false };
@@ -84,7 +92,7 @@ impl Run {
     }
 
     /// The index of a producer among the workload's.
-    fn producer(&self, node: &NodeExpr) -> Option<usize> {
+    pub(super) fn producer(&self, node: &NodeExpr) -> Option<usize> {
         let process = self.node(node)?;
         let who = self.cluster.who(process);
         let index = usize::try_from(who.number - 1).expect("few clients");
@@ -366,6 +374,9 @@ impl Run {
             | Action::Drop(_)
             | Action::Send(..)
             | Action::Flush(_)
+            | Action::Transact(..)
+            | Action::SendOffsets(..)
+            | Action::Member(..)
             | Action::Workload(_)
             | Action::Clock(..)
             | Action::Disk(..)

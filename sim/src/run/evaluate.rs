@@ -114,7 +114,9 @@ impl Run {
         let wanted = |client: ProcessId| process.is_none_or(|process| process == client);
         if tally == Tally::Consumed {
             let consumers = self.workload.consumers.iter().filter(|c| wanted(c.process));
-            return i64::try_from(consumers.map(|c| c.consumed).sum::<u64>()).ok();
+            let members = self.workload.members.iter().filter(|m| wanted(m.process));
+            let members: u64 = members.map(|member| member.consumed).sum();
+            return i64::try_from(members + consumers.map(|c| c.consumed).sum::<u64>()).ok();
         }
         let producers = self.workload.producers.iter().filter(|p| wanted(p.process));
         let count = producers.map(|producer| match tally {

@@ -16,14 +16,13 @@ mod token;
 mod trace;
 mod watch;
 mod witness;
+mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use seedlog::config::AcksSetting;
-use seedlog::ids::Offset;
 use seedlog::metadata::Image;
-use seedlog::op::Outcome;
 use seedlog::time::millis;
 
 use crate::check::{CheckSettings, Checkers, Promises};
@@ -31,7 +30,7 @@ use crate::cluster::{self, Cluster, Process};
 use crate::fault::{self, Lossy, Source};
 use crate::scenario::Scenario;
 use crate::scenario::script::{Action, ProcessAct, Role};
-use crate::workload::{Sent, Told, Workload};
+use crate::workload::Workload;
 use crate::world::{
     DiskFaults, HoldId, Lifecycle, NetworkFaults, ProcessId, Seed, Stepped, World, WorldConfig,
 };
@@ -200,6 +199,7 @@ impl Run {
             Token::DiskGoesOn(process) => self.world.stall_disk(process, false),
             Token::Supervise(process) => self.supervise(process),
             Token::Replay => self.replay_due(),
+            Token::Client(process) => self.workload.timer(&mut self.world, process),
         }
     }
 
@@ -210,7 +210,7 @@ impl Run {
                 self.workload.lifecycle(&mut self.world, &self.cluster, process, change);
                 if change == Lifecycle::Halted {
                     self.witness_halt(process);
-                    if self.script.is_empty() {
+                    if self.script.is_empty() || self.cluster.node(process).is_none() {
                         let at = self.world.now() + SUPERVISOR;
                         self.world.control(at, Token::Supervise(process).encode());
                     }
@@ -220,34 +220,12 @@ impl Run {
             for (process, call, outcome) in returned.drain(..) {
                 self.witness_answer(process, &outcome);
                 let world = &mut self.world;
-                let told = self.workload.returned(world, &self.cluster, process, call, &outcome);
-                if let Some(told) = told {
-                    self.tell_checkers(&told);
-                }
+                self.workload.returned(world, &self.cluster, process, call, &outcome);
             }
             if self.watch.returned.is_empty() {
                 self.watch.returned = returned;
             }
-        }
-    }
-
-    fn tell_checkers(&mut self, told: &Told) {
-        let Some(checkers) = &mut self.watch.checkers else { return };
-        match told {
-            Told::Sent(Sent { record, topic, outcome }) => match outcome {
-                Outcome::Sent { partition, offset, .. } if *offset != Offset::NONE => {
-                    checkers.acknowledged(topic, *partition, *record, *offset);
-                }
-                Outcome::Failed(_) => checkers.send_failed(*record),
-                Outcome::Sent { .. }
-                | Outcome::Unknown(_)
-                | Outcome::Done
-                | Outcome::Polled(_)
-                | Outcome::Rebalanced(_)
-                | Outcome::Committed(_)
-                | Outcome::Answered(_) => {}
-            },
-            Told::Polled { consumer, records } => checkers.polled(*consumer, records),
+            self.serve_clients();
         }
     }
 
@@ -286,39 +264,6 @@ impl Run {
             self.witness_metadata(applied, &image);
             self.image = image;
         }
-    }
-
-    fn set_sending(&mut self, on: bool) {
-        let begins = on && !self.workload.sending;
-        self.workload.sending = on;
-        if begins && !self.decisions.is_replaying() {
-            for producer in 0..self.workload.producers.len() {
-                self.next_send(producer);
-            }
-        }
-    }
-
-    fn next_send(&mut self, producer: usize) {
-        let pause = self.workload.producers[producer].pause();
-        self.world.control(self.world.now() + pause, Token::Send(producer).encode());
-    }
-
-    fn send_due(&mut self, producer: usize) {
-        if !self.workload.sending {
-            return;
-        }
-        let limit = self.scenario.workload.records;
-        let client = &mut self.workload.producers[producer];
-        if limit > 0 && client.totals.sent >= limit {
-            return;
-        }
-        let free = client.pending() < self.scenario.workload.pending;
-        if free && self.world.is_up(client.process) {
-            let topic = client.topic();
-            let record = client.send(&mut self.world, &topic, None);
-            self.decisions.note_send(self.world.now(), producer, &topic, record);
-        }
-        self.next_send(producer);
     }
 
     /// A promise that no checker of the core watches was broken.

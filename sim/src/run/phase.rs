@@ -286,22 +286,10 @@ impl Run {
         if now >= until {
             return self.violate("L1", "Progress", PROGRESS, missing);
         }
-        if now >= probes.next {
+        if now >= probes.next && self.send_probes() {
             probes.next = now + PROBE;
-            self.send_probes();
         }
         self.phase = Phase::Liveness { until, probes };
-    }
-
-    fn send_probes(&mut self) {
-        let parts = self.partitions();
-        let up = |process| self.world.is_up(process);
-        let producer = self.workload.producers.iter().position(|p| up(p.process));
-        let Some(producer) = producer else { return };
-        for part in parts {
-            let client = &mut self.workload.producers[producer];
-            client.send(&mut self.world, &part.topic, Some(part.partition));
-        }
     }
 
     /// What has not made progress since the core was healed.
@@ -338,7 +326,7 @@ impl Run {
 
     fn tick_drain(&mut self, until: Instant) {
         let pending = self.workload.pending();
-        let unread = self.workload.unread();
+        let unread = self.workload.unread().or_else(|| self.workload.unfinished());
         if pending == 0 && unread.is_none() {
             if let Some(checkers) = &mut self.watch.checkers {
                 checkers.at(self.world.now(), self.world.events());

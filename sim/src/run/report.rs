@@ -99,7 +99,7 @@ impl Run {
             fail: history.fail,
             info: history.info + self.workload.pending(),
             acked: self.workload.producers.iter().map(|p| p.totals.acked).sum(),
-            consumed: self.workload.consumers.iter().map(|c| c.consumed).sum(),
+            consumed: self.workload.consumed(),
             leaders: marks.leaders,
             controllers: marks.controllers,
             atlas_on: self.atlas_on,

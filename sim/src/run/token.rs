@@ -18,6 +18,8 @@ pub enum Token {
     Relent(usize),
     DiskGoesOn(ProcessId),
     Supervise(ProcessId),
+    /// A client goes on.
+    Client(ProcessId),
     /// The next decision of a recorded run.
     Replay,
 }
@@ -41,6 +43,7 @@ impl Token {
             Token::DiskGoesOn(process) => of(7, super::index(process)),
             Token::Supervise(process) => of(8, super::index(process)),
             Token::Replay => of(9, 0),
+            Token::Client(process) => of(10, super::index(process)),
         }
     }
 
@@ -61,6 +64,7 @@ impl Token {
             7 => Token::DiskGoesOn(process),
             8 => Token::Supervise(process),
             9 => Token::Replay,
+            10 => Token::Client(process),
             other => panic!("{other} names no event of a run"),
         }
     }
@@ -83,6 +87,7 @@ mod tests {
             Token::DiskGoesOn(ProcessId(9)),
             Token::Supervise(ProcessId(9)),
             Token::Replay,
+            Token::Client(ProcessId(9)),
         ];
         for token in all {
             assert_eq!(Token::decode(token.encode()), token);

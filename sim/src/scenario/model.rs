@@ -8,7 +8,9 @@ use seedlog::config::{
 use seedlog::defect::Defects;
 use seedlog::time::Duration;
 
+use super::group::GroupWork;
 use super::script::Step;
+use super::transactions::Transactions;
 use super::value::{Range, Ratio, Span};
 
 /// One situation and the claim that it tests.
@@ -41,6 +43,10 @@ pub struct Scenario {
     pub swarm: bool,
     pub atlas: Atlas,
     pub workload: Workload,
+    /// Some consumers are members of a group.
+    pub group: Option<GroupWork>,
+    /// Some producers send transactions.
+    pub transactions: Option<Transactions>,
     pub steps: Vec<Step>,
     pub require: Vec<Requirement>,
 }
@@ -177,6 +183,8 @@ macro_rules! named {
     };
 }
 
+pub(super) use named;
+
 named!(
     /// What a fault source does.
     FaultKind {
@@ -259,7 +267,8 @@ named!(
 pub struct Workload {
     /// Named p1, p2, ..
     pub producers: u32,
-    /// Named k1, k2, ..; each reads all partitions of all topics from the start.
+    /// Named k1, k2, ..; each reads all partitions of all topics from the start, unless it is a
+    /// member of a group.
     pub consumers: u32,
     /// Time between two sends of one producer.
     pub every: Span,

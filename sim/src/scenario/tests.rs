@@ -52,7 +52,7 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "[[step]]\ndo = [\n  \"crash b9\",\n]",
         "s.toml:3: step[0].do: there is no b9: the scenario has 3 brokers in \"crash b9\"; \
-         see `sim help script`",
+         see `sim script`",
     ),
     (
         "[[fault]]\nkind = \"crash\"\nevery = \"0s..0s\"",
@@ -124,12 +124,12 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "[[step]]\ndo = \"send p1 orders 99999999\"",
         "s.toml:2: step[0].do: expected a number from 0 to 1000000, found 99999999 in \
-         \"send p1 orders 99999999\"; see `sim help script`",
+         \"send p1 orders 99999999\"; see `sim script`",
     ),
     (
         "[[step]]\ndo = \"grow orders to 99999\"",
         "s.toml:2: step[0].do: expected 1 to 10000 partitions, found 99999 in \
-         \"grow orders to 99999\"; see `sim help script`",
+         \"grow orders to 99999\"; see `sim script`",
     ),
     (
         "\"a\\nb\" = 1",

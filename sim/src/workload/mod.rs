@@ -6,10 +6,14 @@
 
 mod admin;
 mod consumer;
+mod member;
 mod producer;
+mod told;
+mod transactor;
 
-use seedlog::ids::CallId;
+use seedlog::ids::{CallId, TopicName};
 use seedlog::op::Outcome;
+use seedlog::time::Instant;
 
 use crate::cluster::{Cluster, Process};
 use crate::scenario::Scenario;
@@ -18,7 +22,10 @@ use crate::world::{Lifecycle, ProcessId, Seed, World};
 
 pub use admin::{AdminClient, created};
 pub use consumer::ConsumerClient;
-pub use producer::{ProducerClient, Sent, source};
+pub use member::MemberClient;
+pub use producer::{ProducerClient, source};
+pub use told::{Decision, Sent, Told, TransactionRef};
+pub use transactor::{Due, Next, TransactionTotals, Transactor};
 
 /// Operations by how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,22 +39,26 @@ pub struct History {
 #[derive(Clone, Debug)]
 pub struct Workload {
     pub producers: Vec<ProducerClient>,
+    /// The first consumers, if there is a group.
+    pub members: Vec<MemberClient>,
+    /// All other consumers.
     pub consumers: Vec<ConsumerClient>,
     pub admin: AdminClient,
     pub history: History,
     /// Whether producers send on their own.
     pub sending: bool,
+    /// Whether transactional producers begin on their own.
+    automatic: bool,
     /// The highest acknowledged offset of each partition of each topic of the scenario, -1 for
-    /// none.
+    /// none. Of a transaction: once it is committed.
     pub acked: Vec<Vec<i64>>,
-    topics: Vec<seedlog::ids::TopicName>,
-}
-
-/// What a client told its application that a checker may want to know.
-#[derive(Clone, Debug)]
-pub enum Told {
-    Sent(Sent),
-    Polled { consumer: u32, records: std::sync::Arc<[seedlog::op::ConsumedRecord]> },
+    topics: Vec<TopicName>,
+    /// What nobody has been told yet.
+    pub told: Vec<Told>,
+    /// Clients that their applications close, and open anew.
+    pub closing: Vec<ProcessId>,
+    /// Clients that want to be woken at some time.
+    pub timers: Vec<(ProcessId, Instant)>,
 }
 
 impl Workload {
@@ -55,22 +66,32 @@ impl Workload {
     pub fn new(scenario: &Scenario, cluster: &Cluster, seed: Seed) -> Self {
         let producers = cluster.all(Role::Producer);
         let producers = producers.map(|process| ProducerClient::new(scenario, seed, process));
-        let consumers = cluster.all(Role::Consumer).enumerate();
-        let consumers = consumers.map(|(index, process)| {
-            let number = u32::try_from(index).expect("few consumers");
-            ConsumerClient::new(scenario, number, process)
-        });
+        let mut members = Vec::new();
+        let mut consumers = Vec::new();
+        for (number, process) in (0..).zip(cluster.all(Role::Consumer)) {
+            match &scenario.group {
+                Some(group) if number < group.members => {
+                    members.push(MemberClient::new(scenario, group, seed, number, process));
+                }
+                Some(_) | None => consumers.push(ConsumerClient::new(scenario, number, process)),
+            }
+        }
         let partitions = |topic: &crate::scenario::Topic| {
             vec![-1; usize::try_from(topic.partitions).expect("few partitions")]
         };
         Workload {
             producers: producers.collect(),
-            consumers: consumers.collect(),
+            members,
+            consumers,
             admin: AdminClient::new(cluster.admin()),
             history: History::default(),
             sending: false,
+            automatic: scenario.workload.automatic,
             acked: scenario.topics.iter().map(partitions).collect(),
             topics: scenario.topics.iter().map(|topic| topic.name.clone()).collect(),
+            told: Vec::new(),
+            closing: Vec::new(),
+            timers: Vec::new(),
         }
     }
 
@@ -91,16 +112,23 @@ impl Workload {
         };
         match (who.role, gone) {
             (Role::Producer, true) => {
-                self.history.info += self.producers[index].gone();
+                self.history.info += self.producers[index].gone(&mut self.told);
             }
-            (Role::Consumer, true) => self.consumers[index].gone(),
-            (Role::Consumer, false) => self.consumers[index].started(world),
+            (Role::Producer, false) if self.automatic => {
+                self.producers[index].init(world);
+            }
+            (Role::Consumer, gone) => match index.checked_sub(self.members.len()) {
+                None if gone => self.members[index].gone(),
+                None => self.members[index].started(world),
+                Some(index) if gone => self.consumers[index].gone(),
+                Some(index) => self.consumers[index].started(world),
+            },
             (Role::Admin, true) => self.history.info += self.admin.gone(),
             (Role::Producer | Role::Admin, false) | (Role::Broker | Role::Controller, _) => {}
         }
     }
 
-    /// A client answered a call. What a checker should know comes back.
+    /// A client answered a call.
     pub fn returned(
         &mut self,
         world: &mut World<Process>,
@@ -108,27 +136,96 @@ impl Workload {
         process: ProcessId,
         call: CallId,
         outcome: &Outcome,
-    ) -> Option<Told> {
+    ) {
         let who = cluster.who(process);
         let index = usize::try_from(who.number - 1).expect("few clients");
         match who.role {
-            Role::Producer => {
-                let sent = self.producers[index].returned(call, outcome)?;
-                self.count(outcome);
-                self.note_acked(&sent);
-                Some(Told::Sent(sent))
-            }
-            Role::Consumer => {
-                let records = self.consumers[index].returned(world, call, outcome)?;
-                self.history.ok += 1;
-                Some(Told::Polled { consumer: who.number - 1, records })
-            }
+            Role::Producer => self.producer_returned(process, index, call, outcome),
+            Role::Consumer => match index.checked_sub(self.members.len()) {
+                None => self.member_returned(world, index, call, outcome),
+                Some(index) => {
+                    if let Some(records) = self.consumers[index].returned(world, call, outcome) {
+                        self.history.ok += 1;
+                        self.told.push(Told::Polled { consumer: who.number - 1, records });
+                    }
+                }
+            },
             Role::Admin => {
                 self.count(outcome);
                 self.admin.returned(call, outcome);
-                None
             }
-            Role::Broker | Role::Controller => None,
+            Role::Broker | Role::Controller => {}
+        }
+    }
+
+    fn producer_returned(
+        &mut self,
+        process: ProcessId,
+        index: usize,
+        call: CallId,
+        outcome: &Outcome,
+    ) {
+        let producer = &mut self.producers[index];
+        let next = match producer.controlled(call, outcome, &mut self.told) {
+            Some(next) => {
+                self.note_ended(index);
+                next
+            }
+            None => {
+                let Some(sent) = producer.returned(call, outcome) else { return };
+                let next = producer.sent_in_transaction(&sent);
+                if producer.transactor.is_none() {
+                    self.note_acked(&sent);
+                }
+                self.told.push(Told::Sent(sent));
+                next
+            }
+        };
+        self.count(outcome);
+        // A script says itself when a new life begins.
+        if next == Next::NewLife && self.automatic && !self.closing.contains(&process) {
+            self.closing.push(process);
+        }
+    }
+
+    /// What a committed transaction has sent is to be read.
+    fn note_ended(&mut self, index: usize) {
+        let committed = matches!(
+            self.told.last(),
+            Some(Told::Ended(transaction, Decision::Commit, Outcome::Done))
+                if transaction.source == self.producers[index].source()
+        );
+        let Some(transactor) = self.producers[index].transactor.as_mut().filter(|_| committed)
+        else {
+            return;
+        };
+        for (topic, partition, offset) in transactor.take_placed() {
+            self.note_placed(&topic, partition, offset);
+        }
+    }
+
+    fn member_returned(
+        &mut self,
+        world: &mut World<Process>,
+        index: usize,
+        call: CallId,
+        outcome: &Outcome,
+    ) {
+        let (member, before) = (&mut self.members[index], self.told.len());
+        let timer = member.returned(world, call, outcome, &mut self.told);
+        let process = member.process;
+        self.timers.extend(timer.map(|at| (process, at)));
+        if self.told.len() > before {
+            self.count(outcome);
+        }
+    }
+
+    /// A timer of a client went off.
+    pub fn timer(&mut self, world: &mut World<Process>, process: ProcessId) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.process == process)
+            && world.is_up(process)
+        {
+            member.timer(world);
         }
     }
 
@@ -146,19 +243,53 @@ impl Workload {
     }
 
     fn note_acked(&mut self, sent: &Sent) {
-        let Outcome::Sent { partition, offset, .. } = sent.outcome else { return };
+        if let Outcome::Sent { partition, offset, .. } = sent.outcome {
+            self.note_placed(&sent.topic, partition, offset.0);
+        }
+    }
+
+    fn note_placed(&mut self, topic: &TopicName, partition: i32, offset: i64) {
         let Ok(partition) = usize::try_from(partition) else { return };
-        let topic = self.topics.iter().position(|name| *name == sent.topic);
+        let topic = self.topics.iter().position(|name| name == topic);
         let Some(highest) = topic.and_then(|topic| self.acked[topic].get_mut(partition)) else {
             return;
         };
-        *highest = (*highest).max(offset.0);
+        *highest = (*highest).max(offset);
     }
 
     /// Sends that have no answer yet.
     #[must_use]
     pub fn pending(&self) -> u64 {
         self.producers.iter().map(ProducerClient::pending).sum()
+    }
+
+    /// A transactional producer that is not ready for its next transaction.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<String> {
+        let busy = self.producers.iter().find(|producer| !producer.is_free())?;
+        Some(format!("producer p{} cannot begin a transaction", busy.number() + 1))
+    }
+
+    /// Transactions as their applications know them.
+    #[must_use]
+    pub fn transactions(&self) -> TransactionTotals {
+        let mut sum = TransactionTotals::default();
+        for totals in self.producers.iter().filter_map(|p| p.transactor.as_ref().map(|t| t.totals))
+        {
+            sum.begun += totals.begun;
+            sum.committed += totals.committed;
+            sum.aborted += totals.aborted;
+            sum.unknown += totals.unknown;
+            sum.fenced += totals.fenced;
+        }
+        sum
+    }
+
+    /// Records that consumers have got.
+    #[must_use]
+    pub fn consumed(&self) -> u64 {
+        let members: u64 = self.members.iter().map(|member| member.consumed).sum();
+        members + self.consumers.iter().map(|consumer| consumer.consumed).sum::<u64>()
     }
 
     /// Whether every consumer has read everything that was acknowledged; otherwise who has not.
@@ -173,6 +304,26 @@ impl Workload {
                     consumer.number + 1,
                     self.topics[topic],
                 ));
+            }
+        }
+        self.unread_by_group()
+    }
+
+    /// What no member has read.
+    fn unread_by_group(&self) -> Option<String> {
+        let first = self.members.first()?;
+        for (topic, highest) in self.acked.iter().enumerate() {
+            for (partition, highest) in highest.iter().enumerate() {
+                let reached = self.members.iter().map(|member| member.reached[topic][partition]);
+                let reached = reached.max().unwrap_or(-1);
+                if reached < *highest {
+                    return Some(format!(
+                        "group {} has read {}-{partition} up to offset {reached}, offset {highest} \
+                         was acknowledged",
+                        first.group(),
+                        self.topics[topic],
+                    ));
+                }
             }
         }
         None

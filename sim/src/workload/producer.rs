@@ -8,6 +8,8 @@ use seedlog::op::{Op, Outcome, SendRecord};
 use seedlog::rng::Rng;
 use seedlog::time::Duration;
 
+use super::told::{Sent, Told, TransactionRef};
+use super::transactor::{Due, Transactor};
 use crate::check::RecordId;
 use crate::cluster::Process;
 use crate::scenario::Scenario;
@@ -34,6 +36,8 @@ pub struct ProducerClient {
     /// Draws when and where to. A stream of its own: a replay draws nothing from it.
     pace: Rng,
     pub totals: Totals,
+    /// Of a producer that sends everything in transactions.
+    pub transactor: Option<Transactor>,
 }
 
 /// Sends of all lives by how they ended.
@@ -51,14 +55,6 @@ struct Pending {
     topic: TopicName,
 }
 
-/// A send that ended.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    pub record: RecordId,
-    pub topic: TopicName,
-    pub outcome: Outcome,
-}
-
 /// The session of a producer's life, as its records name it.
 #[must_use]
 pub fn source(producer: u32, life: u32) -> u32 {
@@ -69,6 +65,8 @@ pub fn source(producer: u32, life: u32) -> u32 {
 const LIFE: u64 = 1 << 40;
 /// A call that is no send.
 const FLUSH: u64 = 1 << 39;
+/// Calls about transactions.
+const CONTROL: u64 = 1 << 38;
 
 impl ProducerClient {
     #[must_use]
@@ -90,6 +88,7 @@ impl ProducerClient {
             rng: seed.stream("producer", u64::from(number), 0),
             pace: seed.stream("producer pace", u64::from(number), 0),
             totals: Totals::default(),
+            transactor: Transactor::new(scenario, seed, number),
         }
     }
 
@@ -115,6 +114,7 @@ impl ProducerClient {
         world: &mut World<Process>,
         topic: &TopicName,
         partition: Option<i32>,
+        told: &mut Vec<Told>,
     ) -> RecordId {
         self.sent += 1;
         self.totals.sent += 1;
@@ -134,6 +134,9 @@ impl ProducerClient {
         self.pending.push(Pending { number: self.sent, topic: topic.clone() });
         let call = CallId(u64::from(self.life) * LIFE + self.sent);
         world.call(self.process, call, Arc::new(op));
+        if let Some(transaction) = self.in_transaction() {
+            told.push(Told::Joined(transaction, record));
+        }
         record
     }
 
@@ -143,8 +146,51 @@ impl ProducerClient {
         world.call(self.process, call, Arc::new(Op::Flush));
     }
 
+    /// What no transaction has sent is of none.
+    fn in_transaction(&self) -> Option<TransactionRef> {
+        let number = self.transactor.as_ref()?.open()?;
+        Some(TransactionRef { source: source(self.number, self.life), number })
+    }
+
+    /// From 0.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// What to do when its time has come.
+    pub fn due(&mut self, sending: bool) -> Due {
+        match &mut self.transactor {
+            Some(transactor) => transactor.due(sending),
+            None => Due::Send,
+        }
+    }
+
+    /// Whether a transaction is begun and has not ended.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.transactor.as_ref().is_some_and(Transactor::is_busy)
+    }
+
+    /// Whether it can send a record of its own now.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.transactor.as_ref().is_none_or(Transactor::is_idle)
+    }
+
+    /// The transactional calls of this life.
+    pub(super) fn call(&self, number: u64) -> CallId {
+        CallId(u64::from(self.life) * LIFE + CONTROL + number)
+    }
+
+    /// The session of this life.
+    pub(super) fn source(&self) -> u32 {
+        source(self.number, self.life)
+    }
+
     /// The process died: what has no answer never gets one. How many those are.
-    pub fn gone(&mut self) -> u64 {
+    pub fn gone(&mut self, told: &mut Vec<Told>) -> u64 {
+        self.transactor_gone(told);
         let lost = self.pending();
         self.totals.unknown += lost;
         self.pending.clear();

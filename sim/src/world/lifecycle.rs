@@ -52,6 +52,15 @@ impl<N: Node> World<N> {
         }
     }
 
+    /// The application closes its client: the process ends, and nothing has failed. Told as halted.
+    pub fn quit(&mut self, process: ProcessId, observer: &mut impl Observer<N>) {
+        if self.is_up(process) {
+            self.end_machine(process, Lifecycle::Halted);
+            self.end_disk(process, End::Process);
+            self.tell(process, Lifecycle::Halted, observer);
+        }
+    }
+
     /// Cuts the power of a process, up or down. Peers are not told: their connections hang until
     /// they send into them and the machine is back.
     pub fn power_loss(

@@ -9,7 +9,7 @@ use super::super::read::suggestion;
 use super::super::value::{Span, parse_duration};
 use super::condition::{self, Number};
 use super::lex::{Cursor, Token};
-use super::names::{Group, Names, NodeExpr, Part, number, part};
+use super::names::{Group, Names, NodeExpr, Part, Role, Who, number, part};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -30,6 +30,12 @@ pub enum Action {
     /// Sends records from a producer, to a partition or by key.
     Send(NodeExpr, Arc<str>, Option<i32>, u64),
     Flush(NodeExpr),
+    /// A producer's next step of a transaction.
+    Transact(TransactAct, NodeExpr),
+    /// A producer commits a consumer's positions with its transaction.
+    SendOffsets(NodeExpr, NodeExpr),
+    /// A consumer's next step in its group.
+    Member(MemberAct, NodeExpr),
     /// Whether producers send on their own.
     Workload(bool),
     Reassign(Part, Vec<NodeExpr>),
@@ -59,6 +65,25 @@ pub enum ProcessAct {
     Shutdown,
     /// Resets its connections.
     Reset,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactAct {
+    /// Gets its producer id.
+    Init,
+    Begin,
+    Commit,
+    Abort,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberAct {
+    Subscribe,
+    Unsubscribe,
+    /// Once.
+    Poll,
+    /// All that is done.
+    Commit,
 }
 
 /// The fate of what a power loss finds unflushed.
@@ -121,11 +146,46 @@ pub enum DiskAct {
     Rot(Option<Part>),
 }
 
-const VERBS: [&str; 31] = [
-    "crash", "start", "restart", "pause", "resume", "wipe", "shutdown", "reset", "power", "cut",
-    "clog", "lag", "heal", "isolate", "hold", "release", "drop", "send", "flush", "workload",
-    "reassign", "cancel", "elect", "create", "delete", "grow", "set", "trim", "clock", "disk",
+const VERBS: [&str; 39] = [
+    "crash",
+    "start",
+    "restart",
+    "pause",
+    "resume",
+    "wipe",
+    "shutdown",
+    "reset",
+    "power",
+    "cut",
+    "clog",
+    "lag",
+    "heal",
+    "isolate",
+    "hold",
+    "release",
+    "drop",
+    "send",
+    "flush",
+    "workload",
+    "reassign",
+    "cancel",
+    "elect",
+    "create",
+    "delete",
+    "grow",
+    "set",
+    "trim",
+    "clock",
+    "disk",
     "end",
+    "init",
+    "begin",
+    "commit",
+    "abort",
+    "send-offsets",
+    "subscribe",
+    "unsubscribe",
+    "poll",
 ];
 
 /// Reads one action.
@@ -187,8 +247,24 @@ fn parse(names: &Names, cursor: &mut Cursor, verb: &str) -> Result<Action, Strin
         "clock" => Action::Clock(names.node(cursor)?, clock(cursor)?),
         "disk" => Action::Disk(names.group(cursor)?, disk(cursor)?),
         "end" => Action::End,
+        "init" => Action::Transact(TransactAct::Init, names.node(cursor)?),
+        "begin" => Action::Transact(TransactAct::Begin, names.node(cursor)?),
+        "abort" => Action::Transact(TransactAct::Abort, names.node(cursor)?),
+        "commit" => commit(names.node(cursor)?),
+        "send-offsets" => Action::SendOffsets(names.node(cursor)?, names.node(cursor)?),
+        "subscribe" => Action::Member(MemberAct::Subscribe, names.node(cursor)?),
+        "unsubscribe" => Action::Member(MemberAct::Unsubscribe, names.node(cursor)?),
+        "poll" => Action::Member(MemberAct::Poll, names.node(cursor)?),
         _ => return topic_verb(names, cursor, verb),
     })
+}
+
+/// A producer's transaction, or a consumer's positions.
+fn commit(node: NodeExpr) -> Action {
+    match node {
+        NodeExpr::Who(Who { role: Role::Consumer, .. }) => Action::Member(MemberAct::Commit, node),
+        node => Action::Transact(TransactAct::Commit, node),
+    }
 }
 
 fn topic_verb(names: &Names, cursor: &mut Cursor, verb: &str) -> Result<Action, String> {
@@ -370,7 +446,6 @@ fn disk(cursor: &mut Cursor) -> Result<DiskAct, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::script::names::{Role, Who};
 
     const NAMES: Names = Names { brokers: 3, controllers: 3, producers: 1, consumers: 1 };
 

@@ -10,7 +10,9 @@ use seedlog::time::Duration;
 
 use super::read::Table;
 use super::text::{Error, Place};
-pub use action::{Action, ClockAct, DiskAct, Hold, LinkAct, ProcessAct, Side, Unflushed};
+pub use action::{
+    Action, ClockAct, DiskAct, Hold, LinkAct, MemberAct, ProcessAct, Side, TransactAct, Unflushed,
+};
 pub use condition::{Comparison, Condition, Fact, Number, SetOf, SetTest, Tally, Written};
 pub use names::{Group, Names, NodeExpr, Part, Role, Who};
 
@@ -116,7 +118,7 @@ fn lines<T>(
             Ok(what) => list.push(Written { text, what }),
             Err(what) => {
                 let what = format!("{what} in {text:?}");
-                return Err(table.error(key, place, what, "see `sim help script`"));
+                return Err(table.error(key, place, what, "see `sim script`"));
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::action::{Action, ClockAct, DiskAct, Hold, LinkAct, ProcessAct, Side, Unflushed};
+use super::action::{
+    Action, ClockAct, DiskAct, Hold, LinkAct, MemberAct, ProcessAct, Side, TransactAct, Unflushed,
+};
 use super::condition::Number;
 use super::names::{Group, NodeExpr};
 use crate::scenario::value::print_duration;
@@ -66,6 +68,30 @@ impl ProcessAct {
     }
 }
 
+impl TransactAct {
+    #[must_use]
+    pub const fn verb(self) -> &'static str {
+        match self {
+            TransactAct::Init => "init",
+            TransactAct::Begin => "begin",
+            TransactAct::Commit => "commit",
+            TransactAct::Abort => "abort",
+        }
+    }
+}
+
+impl MemberAct {
+    #[must_use]
+    pub const fn verb(self) -> &'static str {
+        match self {
+            MemberAct::Subscribe => "subscribe",
+            MemberAct::Unsubscribe => "unsubscribe",
+            MemberAct::Poll => "poll",
+            MemberAct::Commit => "commit",
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -91,6 +117,11 @@ impl fmt::Display for Action {
             }
             Action::Send(node, topic, None, records) => write!(f, "send {node} {topic} {records}"),
             Action::Flush(node) => write!(f, "flush {node}"),
+            Action::Transact(act, node) => write!(f, "{} {node}", act.verb()),
+            Action::SendOffsets(producer, consumer) => {
+                write!(f, "send-offsets {producer} {consumer}")
+            }
+            Action::Member(act, node) => write!(f, "{} {node}", act.verb()),
             Action::Workload(on) => write!(f, "workload {}", if *on { "on" } else { "off" }),
             Action::Clock(node, act) => clock(f, node, *act),
             Action::Disk(group, act) => disk(f, group, act),
@@ -136,6 +167,9 @@ fn admin(f: &mut fmt::Formatter<'_>, action: &Action) -> fmt::Result {
         | Action::Drop(_)
         | Action::Send(..)
         | Action::Flush(_)
+        | Action::Transact(..)
+        | Action::SendOffsets(..)
+        | Action::Member(..)
         | Action::Workload(_)
         | Action::Clock(..)
         | Action::Disk(..)
@@ -215,6 +249,13 @@ mod tests {
             "send p1 orders-0 3",
             "send p1 orders 1",
             "workload off",
+            "init p1",
+            "begin p1",
+            "commit p1",
+            "commit k1",
+            "send-offsets p1 k1",
+            "subscribe k1",
+            "poll k1",
             "reassign orders-0 to [b1, b3]",
             "elect orders-0 unclean",
             "create t partitions 2 on [b1, b2]",

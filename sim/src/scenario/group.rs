@@ -1,0 +1,103 @@
+//! What consumers do that are members of a group.
+
+use std::sync::Arc;
+
+use seedlog::time::Duration;
+
+use super::model::{Workload, named};
+use super::parse::u32_of;
+use super::read::{Table, suggestion};
+use super::text::Error;
+use super::value::Span;
+
+named!(
+    /// Who commits a member's positions.
+    CommitMode {
+        /// The client, every so often.
+        Auto = "auto",
+        /// The application, which waits for the answer before it goes on.
+        Sync = "sync",
+        /// The application, which does not wait.
+        Async = "async",
+        /// Nobody but a script.
+        None = "none",
+    }
+);
+
+named!(
+    /// What a member does first with the records of a poll.
+    MemberDelivery {
+        /// Its work; then it commits.
+        AtLeastOnce = "at-least-once",
+        /// It commits; then its work.
+        AtMostOnce = "at-most-once",
+    }
+);
+
+/// Members of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupWork {
+    pub id: Arc<str>,
+    /// The first so many consumers; the others read everything by themselves.
+    pub members: u32,
+    pub commit: CommitMode,
+    pub delivery: MemberDelivery,
+    /// Whether members have names that outlive them (KIP-345): those of their processes.
+    pub is_static: bool,
+    /// How long a member works on what a poll gave it.
+    pub work: Span,
+    /// How long a member stays before it leaves and joins again; zero: for ever.
+    pub stay: Span,
+    /// Off: only a script subscribes, polls and commits.
+    pub automatic: bool,
+}
+
+impl GroupWork {
+    /// Reads `[group]`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place and its cure.
+    pub(super) fn read(root: &mut Table<'_>, workload: &Workload) -> Result<Option<Self>, Error> {
+        let Some(mut table) = root.table("group")? else { return Ok(None) };
+        let none = Span::new(Duration::ZERO, Duration::ZERO);
+        let members = table.number("members", 1, u64::from(workload.consumers))?;
+        let group = GroupWork {
+            id: table.string("id")?.unwrap_or_else(|| "g".into()).into(),
+            members: members.map_or(workload.consumers, u32_of),
+            commit: one_of(&mut table, "commit", CommitMode::NAMES, CommitMode::parse)?
+                .unwrap_or(CommitMode::Auto),
+            delivery: one_of(&mut table, "delivery", MemberDelivery::NAMES, MemberDelivery::parse)?
+                .unwrap_or(MemberDelivery::AtLeastOnce),
+            is_static: table.boolean("static")?.unwrap_or(false),
+            work: table.span("work")?.unwrap_or(none),
+            stay: table.span("stay")?.unwrap_or(none),
+            automatic: table.boolean("automatic")?.unwrap_or(true),
+        };
+        let at = table.place_of("commit");
+        table.end()?;
+        if group.delivery == MemberDelivery::AtMostOnce && group.commit != CommitMode::Sync {
+            let what =
+                format!("{:?}, which knows of no commit before its work", group.commit.name());
+            return Err(root.error("group.commit", at, what, "at most once needs \"sync\""));
+        }
+        Ok(Some(group))
+    }
+}
+
+/// One of some words.
+pub(super) fn one_of<T>(
+    table: &mut Table<'_>,
+    key: &'static str,
+    known: &[&str],
+    parse: fn(&str) -> Option<T>,
+) -> Result<Option<T>, Error> {
+    let at = table.place_of(key);
+    let Some(word) = table.string(key)? else { return Ok(None) };
+    match parse(&word) {
+        Some(value) => Ok(Some(value)),
+        None => {
+            let cure = suggestion(&word, known);
+            Err(table.error(key, at, format!("unknown {key} {word:?}"), &cure))
+        }
+    }
+}
