@@ -59,17 +59,22 @@ pub struct Promises {
 }
 
 impl Ledger {
-    /// A batch was committed.
+    /// A batch with these records was committed.
     pub fn committed(
         &mut self,
         id: PartitionId,
-        batch: &GhostBatch,
+        records: &[(RecordId, Offset)],
         promises: Promises,
         tally: &mut Tally,
     ) {
-        for (record, offset) in RecordId::in_batch(&batch.bytes) {
-            self.committed_record((id, offset), record, promises, tally);
+        for (record, offset) in records {
+            self.committed_record((id, *offset), *record, promises, tally);
         }
+    }
+
+    /// Whether a record is in a committed log.
+    pub fn is_placed(&self, record: RecordId) -> bool {
+        self.places.contains_key(&record)
     }
 
     fn committed_record(
@@ -225,14 +230,15 @@ impl Ledger {
         self.cursors.retain(|(owner, _), _| *owner != consumer);
     }
 
-    /// A poll delivered a record.
+    /// A poll delivered a record. `readable` says of a batch whether the consumer is to get its
+    /// records.
     pub fn polled(
         &mut self,
         consumer: u32,
-        id: PartitionId,
-        offset: Offset,
+        (id, offset): Place,
         record: Option<RecordId>,
         (committed, deleted): (&GhostLog, Offset),
+        readable: &dyn Fn(&GhostBatch) -> bool,
         tally: &mut Tally,
     ) {
         if let Some(record) = record {
@@ -253,22 +259,31 @@ impl Ledger {
             });
             // Where it was going to read is deleted: it goes on where the log begins.
             let due = next.max(deleted);
-            let skipped = (offset > due).then(|| skipped(committed, due, offset)).flatten();
+            let skipped =
+                (offset > due).then(|| skipped(committed, due, offset, readable)).flatten();
             tally.expect(Check::PollSkip, skipped.is_none(), || {
                 format!("consumer {consumer} read {id} {offset} and left out {skipped:?}")
             });
         }
     }
 
-    /// At the end, when consumers had time to read everything.
-    pub fn ended(&self, excused: impl Fn(PartitionId) -> bool, tally: &mut Tally) {
+    /// At the end, when consumers had time to read everything. `unread` gives a batch between two
+    /// offsets that consumers are to get.
+    pub fn ended(
+        &self,
+        excused: impl Fn(PartitionId) -> bool,
+        unread: impl Fn(PartitionId, Offset, Offset) -> Option<String>,
+        tally: &mut Tally,
+    ) {
         for ((consumer, id), next) in &self.cursors {
             let Some(end) = self.acknowledged.get(id) else { continue };
             if excused(*id) {
                 continue;
             }
-            tally.expect(Check::Unseen, next >= end, || {
-                format!("consumer {consumer} read {id} up to {next}, acknowledged is up to {end}")
+            let unread = if next < end { unread(*id, *next, *end) } else { None };
+            tally.expect(Check::Unseen, unread.is_none(), || {
+                let unread = unread.unwrap_or_default();
+                format!("consumer {consumer} read {id} up to {next}, and never {unread}")
             });
         }
     }
@@ -280,12 +295,18 @@ fn is_copy(record: RecordId, offset: Offset, committed: &GhostLog) -> bool {
     RecordId::in_batch(&batch.bytes).any(|found| found == (record, offset))
 }
 
-/// A data batch that lies wholly in `from..to`.
-fn skipped(committed: &GhostLog, from: Offset, to: Offset) -> Option<String> {
+/// A data batch with a record in `from..to` that a consumer is to get.
+pub fn skipped(
+    committed: &GhostLog,
+    from: Offset,
+    to: Offset,
+    readable: &dyn Fn(&GhostBatch) -> bool,
+) -> Option<String> {
     let from = from.max(committed.start());
     committed
         .holding(from)
         .take_while(|batch| batch.base < to)
+        .filter(|batch| readable(batch))
         .find(|batch| RecordId::in_batch(&batch.bytes).any(|(_, at)| from <= at && at < to))
         .map(GhostBatch::describe)
 }

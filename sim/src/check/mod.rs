@@ -7,8 +7,10 @@
 //! them run after every event. Codes are those of the protocol page: R (replication), K (metadata
 //! quorum), P (producers), J (the Jepsen Kafka anomalies).
 
+mod application;
 mod client;
 mod ghost;
+mod group;
 mod partition;
 mod payload;
 mod producer;
@@ -17,29 +19,39 @@ mod retry;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
+use seedlog::config::IsolationLevel;
 use seedlog::event::Event;
-use seedlog::ids::{BrokerEpoch, LogId, NodeId, Offset, PartitionId, TopicId, TopicName};
+use seedlog::ids::{
+    BrokerEpoch, ConnId, CorrelationId, LogId, NodeId, Offset, PartitionId, TopicId, TopicName,
+};
 use seedlog::machine::{Effect, FileKey, LogName, Survived};
 use seedlog::message::Response;
+use seedlog::message::coordinator::CoordinatorKind;
 use seedlog::metadata::{BrokerImage, Image, MetadataRecord, PartitionImage};
 use seedlog::op::ConsumedRecord;
 use seedlog::raft::snapshot_point;
-use seedlog::record;
+use seedlog::record::{self, BatchHeader};
 use seedlog::time::Instant;
 
+use application::Applications;
+pub use application::{Invariant, Pipeline, Promise, Visible};
 use client::Ledger;
 pub use client::Promises;
 use ghost::{GhostBatch, Survivor};
+use group::Groups;
 use partition::{Partition, Surroundings};
 pub use payload::RecordId;
 use quorum::Quorum;
 use tally::Tally;
 pub use tally::{Check, Count, Violation};
+use transaction::{Closed, Transactions};
+pub use transaction::{Decision, TransactionRef};
 
 /// What the oracle has to know beforehand.
 #[derive(Clone, Debug)]
@@ -50,6 +62,10 @@ pub struct CheckSettings {
     pub sequence_max: i32,
     /// Whether partitions keep eligible leader replicas (KIP-966).
     pub elr_enabled: bool,
+    /// What consumers read whose polls are told.
+    pub isolation: IsolationLevel,
+    /// Applications, and what they promise.
+    pub pipelines: Vec<Pipeline>,
 }
 
 /// All checkers of one run.
@@ -65,6 +81,9 @@ pub struct Checkers {
     reborn: BTreeSet<TopicId>,
     nodes: BTreeMap<NodeId, Node>,
     ledger: Ledger,
+    transactions: Transactions,
+    groups: Groups,
+    applications: Applications,
     asked: Option<retry::Asked>,
 }
 
@@ -143,6 +162,7 @@ impl Checkers {
     #[must_use]
     pub fn new(settings: CheckSettings) -> Self {
         let quorum = Quorum::new(settings.voters.iter().copied());
+        let applications = Applications::new(&settings.pipelines);
         Checkers {
             settings,
             tally: Tally::default(),
@@ -153,6 +173,9 @@ impl Checkers {
             reborn: BTreeSet::new(),
             nodes: BTreeMap::new(),
             ledger: Ledger::default(),
+            transactions: Transactions::default(),
+            groups: Groups::default(),
+            applications,
             asked: None,
         }
     }
@@ -289,15 +312,14 @@ impl Checkers {
                         partition.committed.start()
                     });
                     self.ledger.trimmed(id, start);
+                    self.transactions.trimmed(id, start);
                 }
                 None => {}
             },
             Effect::Remove { log } => self.removed(node, *log),
             Effect::Note(event) => self.noted(node, event),
             Effect::Respond { to, correlation, response } => {
-                if let Response::Produce(response) = &**response {
-                    self.produce_answered(node, *to, *correlation, response);
-                }
+                self.answered(node, (*to, *correlation), response);
             }
             Effect::Connect { .. }
             | Effect::Close { .. }
@@ -309,6 +331,18 @@ impl Checkers {
             | Effect::Load { .. }
             | Effect::Return { .. }
             | Effect::Halt => {}
+        }
+    }
+
+    fn answered(&mut self, node: NodeId, to: (ConnId, CorrelationId), response: &Response) {
+        if let Response::Fetch(response) = response {
+            self.fetch_answered(node, response);
+        } else if let Response::Produce(response) = response {
+            self.produce_answered(node, to.0, to.1, response);
+        } else if let Response::InitProducerId(answer) = response
+            && answer.error.is_ok()
+        {
+            self.producer_answered(answer.producer_id, answer.producer_epoch);
         }
     }
 
@@ -338,8 +372,13 @@ impl Checkers {
         let stored = self.partitions.get(&id).is_some_and(|ghost| !ghost.replicas.is_empty());
         if !stored && !self.image.topics.contains_key(&id.topic) {
             self.partitions.swap_remove(&id);
-            self.ledger.removed(id.topic);
+            self.topic_gone(id.topic);
         }
+    }
+
+    fn topic_gone(&mut self, topic: TopicId) {
+        self.ledger.removed(topic);
+        self.transactions.removed(topic);
     }
 
     fn noted(&mut self, node: NodeId, event: &Event) {
@@ -354,7 +393,7 @@ impl Checkers {
                 let fresh = with_partition!(self, *partition, |ghost, around, tally| {
                     ghost.high_watermark(node, *leader_epoch, *offset, *leads, around, tally)
                 });
-                self.committed(*partition, &fresh);
+                self.log_committed(*partition, &fresh);
             }
             Event::Isr { partition, view } => {
                 with_partition!(self, *partition, |ghost, around, tally| {
@@ -376,27 +415,58 @@ impl Checkers {
                 quorum.applied(node, *offset, *state, tally);
             }
             Event::ControllerReplied { offset, .. } => quorum.replied(node, *offset, tally),
+            Event::Transaction(note) => self.transaction_noted(note),
+            Event::Group(note) => self.group_noted(note),
+            Event::OffsetCommitted(note) => self.offset_noted(note),
             Event::FollowerStarted { .. }
             | Event::ReplicaStopped { .. }
             | Event::Fenced { .. }
-            | Event::Transaction(_)
-            | Event::Group(_)
-            | Event::OffsetCommitted(_)
             | Event::Sometimes(_) => {}
+        }
+        self.applications.invariants.noted(event, &mut self.tally);
+    }
+
+    /// A leader's high watermark has passed these batches, the first to do so.
+    fn log_committed(&mut self, id: PartitionId, fresh: &[GhostBatch]) {
+        if fresh.is_empty() || self.partitions.get(&id).is_none_or(|ghost| ghost.excused) {
+            return;
+        }
+        let kind = seedlog::coordinator::kind_of(&self.image, id);
+        for batch in fresh {
+            let Ok(header) = BatchHeader::parse(&batch.bytes) else { continue };
+            if kind == Some(CoordinatorKind::Transaction) {
+                self.decisions_committed(id.partition, batch);
+            } else {
+                let closed = self.batch_committed(id, batch, &header);
+                if kind == Some(CoordinatorKind::Group) {
+                    self.offsets_committed(id, batch, &header, closed.as_ref());
+                }
+            }
+        }
+        if kind.is_none() {
+            self.show(id);
         }
     }
 
-    fn committed(&mut self, id: PartitionId, fresh: &[GhostBatch]) {
-        let Checkers { settings, tally, partitions, ledger, reborn, .. } = self;
-        let Some(partition) = partitions.get_mut(&id) else { return };
-        if partition.excused {
-            return;
-        }
+    /// Gives the end of a transaction, if it is one.
+    fn batch_committed(
+        &mut self,
+        id: PartitionId,
+        batch: &GhostBatch,
+        header: &BatchHeader,
+    ) -> Option<Closed> {
+        let Checkers { settings, tally, partitions, ledger, reborn, image, .. } = self;
+        let (transactions, applications) = (&mut self.transactions, &self.applications);
+        let partition = partitions.get_mut(&id)?;
         let from_birth = !reborn.contains(&id.topic);
-        for batch in fresh {
-            partition.sessions.committed(id, batch, settings.sequence_max, from_birth, tally);
-            ledger.committed(id, batch, settings.promises, tally);
-        }
+        let sequences = (settings.sequence_max, from_birth);
+        partition.sessions.committed(id, batch, header, sequences, tally);
+        let named = image.topics.get(&id.topic).map(|topic| (topic.name.clone(), id.partition));
+        let derived = named.as_ref().is_some_and(|(name, _)| applications.derives(name));
+        let records: Vec<(RecordId, Offset)> =
+            if derived { Vec::new() } else { RecordId::in_batch(&batch.bytes).collect() };
+        ledger.committed(id, &records, settings.promises, tally);
+        transactions.committed((id, named.as_ref()), batch, header, &records, tally)
     }
 
     /// A broker has just learned its epoch: from now on it counts as a candidate.
@@ -470,7 +540,7 @@ impl Checkers {
             MetadataRecord::RemoveTopic { id } => {
                 self.reborn.remove(id);
                 self.partitions.retain(|partition, _| partition.topic != *id);
-                self.ledger.removed(*id);
+                self.topic_gone(*id);
             }
             MetadataRecord::UnregisterBroker { .. }
             | MetadataRecord::BrokerChange { .. }
@@ -531,15 +601,24 @@ impl Checkers {
 
     /// A poll of a consumer delivered records.
     pub fn polled(&mut self, consumer: u32, records: &[ConsumedRecord]) {
+        let Checkers { partitions, transactions, applications, ledger, tally, .. } = self;
+        let isolation = self.settings.isolation;
         for consumed in records {
-            let Some(id) = self.partition_id(&consumed.topic, consumed.partition) else { continue };
-            let Some(partition) = self.partitions.get(&id) else { continue };
-            if partition.excused {
+            let Some(topic) = self.image.names.get(&consumed.topic) else { continue };
+            let id = PartitionId { topic: *topic, partition: consumed.partition };
+            let Some(partition) = partitions.get(&id).filter(|ghost| !ghost.excused) else {
                 continue;
+            };
+            let place = (id, consumed.offset);
+            let committed = &partition.committed;
+            if isolation == IsolationLevel::ReadCommitted {
+                transactions.check_read(consumer, place, committed, tally);
             }
-            let record = consumed.value.as_ref().and_then(|value| RecordId::of(value));
-            let (kept, tally) = ((&partition.committed, partition.deleted), &mut self.tally);
-            self.ledger.polled(consumer, id, consumed.offset, record, kept, tally);
+            let value = consumed.value.as_ref().filter(|_| !applications.derives(&consumed.topic));
+            let record = value.and_then(|value| RecordId::of(value));
+            let readable = |batch: &GhostBatch| transactions.is_readable(id, batch, isolation);
+            let kept = (committed, partition.deleted);
+            ledger.polled(consumer, place, record, kept, &readable, tally);
         }
     }
 
@@ -557,7 +636,16 @@ impl Checkers {
 
     /// The run is over, and consumers had time to read everything.
     pub fn ended(&mut self) {
-        let Checkers { ledger, partitions, tally, .. } = self;
-        ledger.ended(|id| partitions.get(&id).is_none_or(|p| p.excused), tally);
+        let Checkers { ledger, partitions, transactions, settings, tally, .. } = self;
+        let unread = |id, from, to| {
+            let committed = &partitions.get(&id)?.committed;
+            let readable =
+                |batch: &GhostBatch| transactions.is_readable(id, batch, settings.isolation);
+            client::skipped(committed, from, to, &readable)
+        };
+        let excused = |id| partitions.get(&id).is_none_or(|ghost| ghost.excused);
+        ledger.ended(excused, unread, tally);
+        self.transactions_ended();
+        self.applications_ended();
     }
 }

@@ -36,12 +36,15 @@ impl Sessions {
         &mut self,
         id: PartitionId,
         batch: &GhostBatch,
-        sequence_max: i32,
-        from_birth: bool,
+        header: &BatchHeader,
+        (sequence_max, from_birth): (i32, bool),
         tally: &mut Tally,
     ) {
-        let Ok(header) = BatchHeader::parse(&batch.bytes) else { return };
-        if header.producer_id == ProducerId::NONE || header.is_control() {
+        if header.producer_id == ProducerId::NONE {
+            return;
+        }
+        if header.is_control() || header.base_sequence < 0 {
+            self.unnumbered(id, batch, header, tally);
             return;
         }
         let (epoch, first) = (header.producer_epoch, header.base_sequence);
@@ -78,6 +81,28 @@ impl Sessions {
         let next = i32::try_from(next).expect("below the ring's size");
         let last = batch.last;
         self.by_producer.insert(header.producer_id, Session { epoch, next, last });
+    }
+
+    /// A marker, or a coordinator's own batch. A marker may come with a new epoch, whose numbers
+    /// begin at 0 then.
+    fn unnumbered(
+        &mut self,
+        id: PartitionId,
+        batch: &GhostBatch,
+        header: &BatchHeader,
+        tally: &mut Tally,
+    ) {
+        let (epoch, last) = (header.producer_epoch, batch.last);
+        let new = Session { epoch, next: 0, last };
+        let session = self.by_producer.entry(header.producer_id).or_insert(new);
+        tally.expect(Check::ProducerEpochMonotone, epoch >= session.epoch, || {
+            format!(
+                "{id}: producer {} epoch {epoch} at {}, after {session:?}",
+                header.producer_id,
+                batch.describe()
+            )
+        });
+        *session = if epoch > session.epoch { new } else { Session { last, ..*session } };
     }
 
     /// No replica has what was committed below `start` any more. Of many producers, those that have

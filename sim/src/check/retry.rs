@@ -78,7 +78,7 @@ impl Checkers {
     }
 }
 
-fn partition_id(image: &Image, topic: &TopicRef, partition: i32) -> Option<PartitionId> {
+pub(super) fn partition_id(image: &Image, topic: &TopicRef, partition: i32) -> Option<PartitionId> {
     let by_name = |name: &TopicName| image.names.get(name).copied();
     let topic = match topic {
         TopicRef::Id(id) => *id,

@@ -101,6 +101,41 @@ checks! {
     NonmonotonicSend = "J7" "nonmonotonic-send"
         "a producer's acknowledged sends have growing offsets",
     Unseen = "J8" "unseen" "at the end every acknowledged record was read",
+    IntermediateRead = "J9" "G1b"
+        "no reader sees a part of what a transaction wrote to a partition",
+    LegalTransition = "T1" "LegalTxnTransition"
+        "a transactional id goes from one state to the next only as the protocol allows",
+    MarkerAttribution = "T2" "MarkerAttribution"
+        "a marker ends exactly the open records of one transaction, the way its coordinator decided",
+    AtomicVisibility = "T3" "AtomicVisibility"
+        "all records of a transaction become visible, or none",
+    NoAbortedRead = "T4" "NoAbortedRead"
+        "who reads committed data gets no record whose transaction is aborted or undecided",
+    NoHangingTransaction = "T5" "NoHangingTxn"
+        "at the end no transaction is open, and nothing is held back from readers",
+    LastStableBound = "T6" "LSOBound"
+        "a broker's last stable offset is not above the first undecided record",
+    SingleDecision = "T7" "SingleDecision"
+        "a transaction is decided once, and nobody is told before that is in the committed log",
+    Fencing = "T8" "Fencing"
+        "once a producer has its epoch, nothing of an earlier epoch of its id is added",
+    OutcomeTruth = "T9" "OutcomeTruth"
+        "what a client was told of its transaction is what readers see",
+    OffsetOutputAtomic = "T10" "OffsetOutputAtomic"
+        "a group's offsets of a transaction are applied if and only if its records are visible",
+    SingleOwner = "G1" "SingleOwner" "a partition belongs to one member of a group at most",
+    NoTwoBelievers = "G2" "NoTwoBelievers"
+        "no two members of a group that are not fenced believe that they own a partition",
+    OffsetMonotone = "G3" "OffsetMonotone"
+        "a group's committed offset never falls unless somebody resets it",
+    CommitFencing = "G4" "CommitFencing"
+        "an offset is accepted only from a member of the group as it is then",
+    AckedCommitDurable = "G6" "AckedCommitDurable"
+        "an offset that was acknowledged is in the committed log, and stays",
+    AtLeastOnce = "A1" "AtLeastOnce" "every input record below its group's offset was processed",
+    ExactlyOnce = "A2" "ExactlyOnce" "no input record is delivered twice",
+    PerKeyOrder = "A3" "PerKeyOrder" "what is made of one key's records keeps their order",
+    UserInvariant = "U1" "user" "what a user's own invariant says",
 }
 
 /// How often an invariant's antecedent held, and how often it was broken.

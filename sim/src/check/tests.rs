@@ -77,6 +77,8 @@ impl Script {
             promises,
             sequence_max: i32::MAX,
             elr_enabled: true,
+            isolation: IsolationLevel::ReadCommitted,
+            pipelines: Vec::new(),
         });
         let mut script = Script { checkers, metadata_end: Offset::ZERO };
         for node in [B1, B2, B3, C1, C2, C3] {

@@ -1,0 +1,92 @@
+//! Invariants that users write.
+
+use std::fmt;
+
+use seedlog::event::Event;
+
+use super::super::tally::{Check, Tally};
+use super::Visible;
+
+/// What a user claims of their own application. It sees what every reader of committed data may
+/// see, and what processes note; whatever it keeps is its own.
+pub trait Invariant: Send + Sync {
+    /// A short name, for reports.
+    fn name(&self) -> &str;
+
+    /// A record has become visible to readers of committed data. Along a partition they come in the
+    /// order of offsets, each once.
+    ///
+    /// # Errors
+    /// What is wrong, in words: the run is violated then.
+    fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String>;
+
+    /// A process has noted something.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    fn noted(&mut self, _event: &Event) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The run is over: faults are healed, and everybody had time to catch up.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    fn ended(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn clone_box(&self) -> Box<dyn Invariant>;
+}
+
+/// All of a run's.
+#[derive(Default)]
+pub struct Invariants(Vec<Box<dyn Invariant>>);
+
+impl Clone for Invariants {
+    fn clone(&self) -> Self {
+        Invariants(self.0.iter().map(|each| each.clone_box()).collect())
+    }
+}
+
+impl fmt::Debug for Invariants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|each| each.name())).finish()
+    }
+}
+
+impl Invariants {
+    pub fn add(&mut self, invariant: Box<dyn Invariant>) {
+        self.0.push(invariant);
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn each(
+        &mut self,
+        tally: &mut Tally,
+        mut look: impl FnMut(&mut dyn Invariant) -> Result<(), String>,
+    ) {
+        for invariant in &mut self.0 {
+            let result = look(&mut **invariant);
+            tally.expect(Check::UserInvariant, result.is_ok(), || {
+                format!("{}: {}", invariant.name(), result.err().unwrap_or_default())
+            });
+        }
+    }
+
+    pub fn visible(&mut self, visible: &Visible<'_>, tally: &mut Tally) {
+        self.each(tally, |invariant| invariant.visible(visible));
+    }
+
+    pub fn noted(&mut self, event: &Event, tally: &mut Tally) {
+        self.each(tally, |invariant| invariant.noted(event));
+    }
+
+    pub fn ended(&mut self, tally: &mut Tally) {
+        self.each(tally, |invariant| invariant.ended());
+    }
+}

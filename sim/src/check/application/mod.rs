@@ -1,0 +1,88 @@
+//! Applications: what they make of their input (A1-A3), and what users claim of their own.
+
+mod invariant;
+mod pipeline;
+
+use seedlog::ids::{Offset, PartitionId, TopicName};
+use seedlog::record::{BatchHeader, Record, records};
+
+use super::Checkers;
+use super::transaction::Fate;
+pub use invariant::{Invariant, Invariants};
+use pipeline::Pipelines;
+pub use pipeline::{Pipeline, Promise};
+
+/// A record that readers of committed data get.
+#[derive(Clone, Copy, Debug)]
+pub struct Visible<'a> {
+    pub topic: &'a TopicName,
+    pub partition: i32,
+    pub record: &'a Record,
+}
+
+/// Everything the oracle knows of applications.
+#[derive(Clone, Debug, Default)]
+pub struct Applications {
+    pub pipelines: Pipelines,
+    pub invariants: Invariants,
+}
+
+impl Applications {
+    #[must_use]
+    pub fn new(pipelines: &[Pipeline]) -> Self {
+        Applications { pipelines: Pipelines::new(pipelines), invariants: Invariants::default() }
+    }
+
+    /// Whether a topic's records carry the identities of others.
+    #[must_use]
+    pub fn derives(&self, topic: &TopicName) -> bool {
+        self.pipelines.derives(topic)
+    }
+
+    /// Whether the records of a topic are looked at.
+    fn watches(&self, topic: &TopicName) -> bool {
+        !self.invariants.is_empty() || self.pipelines.watches(topic)
+    }
+}
+
+impl Checkers {
+    /// Adds an invariant of the user's own.
+    pub fn watch(&mut self, invariant: Box<dyn Invariant>) {
+        self.applications.invariants.add(invariant);
+    }
+
+    /// More of a partition is committed: shows what has become visible by it, in the order of
+    /// offsets.
+    pub(super) fn show(&mut self, id: PartitionId) {
+        let Checkers { applications, transactions, partitions, image, tally, .. } = self;
+        let Some(topic) = image.topics.get(&id.topic).map(|topic| &topic.name) else { return };
+        if !applications.watches(topic) {
+            return;
+        }
+        let Some(log) = partitions.get(&id).map(|ghost| &ghost.committed) else { return };
+        let stable: Offset = transactions.first_open(id).unwrap_or_else(|| log.end());
+        let shown = transactions.shown(id);
+        for batch in log.holding(shown).take_while(|batch| batch.base < stable) {
+            let control = BatchHeader::parse(&batch.bytes).is_ok_and(|header| header.is_control());
+            if control || transactions.fate(id, batch) != Fate::Visible {
+                continue;
+            }
+            for record in &records(&batch.bytes).unwrap_or_default() {
+                let visible = Visible { topic, partition: id.partition, record };
+                applications.pipelines.visible(&visible, tally);
+                applications.invariants.visible(&visible, tally);
+            }
+        }
+        transactions.set_shown(id, stable);
+    }
+
+    /// The run is over.
+    pub(super) fn applications_ended(&mut self) {
+        let Checkers { applications, groups, partitions, tally, .. } = self;
+        if partitions.values().any(|ghost| ghost.excused) {
+            return;
+        }
+        applications.pipelines.ended(groups, tally);
+        applications.invariants.ended(tally);
+    }
+}

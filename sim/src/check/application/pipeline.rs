@@ -1,0 +1,166 @@
+//! What an application makes of its input: A1, A2, A3.
+//!
+//! Every record of a pipeline's output carries, first in its value, the identity of the input
+//! record that it was made of.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+use seedlog::ids::{Offset, TopicName};
+
+use super::super::group::Groups;
+use super::super::payload::RecordId;
+use super::super::tally::{Check, Tally};
+use super::Visible;
+
+/// Input records remembered with what was made of them, oldest forgotten first.
+const REMEMBERED: usize = 1 << 16;
+
+/// How often an application delivers what it makes of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    AtMostOnce,
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
+/// An application that makes one output record of each input record.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    pub input: TopicName,
+    pub output: TopicName,
+    /// The group whose offsets say how far the input was read.
+    pub group: Arc<str>,
+    pub promise: Promise,
+    /// Whether outputs of one key keep the order of their inputs.
+    pub ordered: bool,
+}
+
+/// Where a record is: partition and offset.
+type At = (i32, Offset);
+
+/// One pipeline, and what is seen of it.
+#[derive(Clone, Debug)]
+struct Watched {
+    pipeline: Pipeline,
+    records: IndexMap<RecordId, Seen, FxBuildHasher>,
+    /// Per key, the input place of the output that came last.
+    order: IndexMap<bytes::Bytes, (At, RecordId), FxBuildHasher>,
+}
+
+/// An input record, and what was made of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    input: Option<At>,
+    output: Option<At>,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default)]
+pub struct Pipelines(Vec<Watched>);
+
+impl Pipelines {
+    #[must_use]
+    pub fn new(pipelines: &[Pipeline]) -> Self {
+        let watched = |pipeline: &Pipeline| Watched {
+            pipeline: pipeline.clone(),
+            records: IndexMap::default(),
+            order: IndexMap::default(),
+        };
+        Pipelines(pipelines.iter().map(watched).collect())
+    }
+
+    pub fn watches(&self, topic: &TopicName) -> bool {
+        self.0.iter().any(|each| each.pipeline.input == *topic || each.pipeline.output == *topic)
+    }
+
+    /// Whether a topic's records carry the identities of others.
+    pub fn derives(&self, topic: &TopicName) -> bool {
+        self.0.iter().any(|each| each.pipeline.output == *topic)
+    }
+
+    pub fn visible(&mut self, visible: &Visible<'_>, tally: &mut Tally) {
+        let Some(id) = visible.record.value.as_ref().and_then(|value| RecordId::of(value)) else {
+            return;
+        };
+        let at = (visible.partition, visible.record.offset);
+        for watched in &mut self.0 {
+            if watched.pipeline.input == *visible.topic {
+                watched.seen(id).input = Some(at);
+            }
+            if watched.pipeline.output == *visible.topic {
+                watched.made(id, at, visible.record.key.as_ref(), tally);
+            }
+        }
+    }
+
+    pub fn ended(&self, groups: &Groups, tally: &mut Tally) {
+        for watched in &self.0 {
+            watched.ended(groups, tally);
+        }
+    }
+}
+
+impl Watched {
+    fn seen(&mut self, id: RecordId) -> &mut Seen {
+        if self.records.len() > 2 * REMEMBERED {
+            self.records.drain(..REMEMBERED);
+        }
+        self.records.entry(id).or_default()
+    }
+
+    fn made(&mut self, id: RecordId, at: At, key: Option<&bytes::Bytes>, tally: &mut Tally) {
+        let Pipeline { input, output, promise, ordered, .. } = self.pipeline.clone();
+        let seen = self.seen(id);
+        let before = seen.output.replace(at);
+        let from = seen.input;
+        let once = promise != Promise::AtLeastOnce;
+        tally.expect(Check::ExactlyOnce, !once || before.is_none(), || {
+            let (partition, offset) = before.unwrap_or_default();
+            format!(
+                "record {id} of {input} was delivered twice: at {output}-{partition} {offset} and \
+                 at {output}-{} {}",
+                at.0, at.1
+            )
+        });
+        if let (true, None, Some(key), Some(from)) = (ordered, before, key, from) {
+            self.check_order(id, key, from, tally);
+        }
+    }
+
+    /// A3. First deliveries of a key come in the order of its input partition.
+    fn check_order(&mut self, id: RecordId, key: &bytes::Bytes, from: At, tally: &mut Tally) {
+        let (last, before) = *self.order.entry(key.clone()).or_insert((from, id));
+        let same = last.0 == from.0;
+        tally.expect(Check::PerKeyOrder, !same || from.1 >= last.1, || {
+            format!(
+                "what was made of record {id} ({}-{} {}) comes after what was made of record \
+                 {before} (offset {}) of the same key",
+                self.pipeline.input, from.0, from.1, last.1
+            )
+        });
+        self.order.insert(key.clone(), (from, id));
+    }
+
+    fn ended(&self, groups: &Groups, tally: &mut Tally) {
+        let Pipeline { input, output, group, promise, .. } = &self.pipeline;
+        if *promise == Promise::AtMostOnce {
+            return;
+        }
+        for (id, seen) in &self.records {
+            let Some((partition, offset)) = seen.input else { continue };
+            let committed = groups.committed(group, &(input.clone(), partition));
+            if committed.is_none_or(|committed| offset >= committed) {
+                continue;
+            }
+            tally.expect(Check::AtLeastOnce, seen.output.is_some(), || {
+                format!(
+                    "record {id} at {input}-{partition} {offset} is done, as group {group:?} has \
+                     committed {}, but nothing of it is in {output}",
+                    committed.unwrap_or_default()
+                )
+            });
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Who owns which partition, as coordinators say and as members believe: G1, G2, G4.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use seedlog::event::{GroupNote, OffsetNote};
+use seedlog::op::Rebalance;
+
+use super::super::tally::{Check, Tally};
+use super::Named;
+
+/// Both views.
+#[derive(Clone, Debug, Default)]
+pub struct Membership {
+    /// What each group's coordinator said last.
+    groups: BTreeMap<Arc<str>, Arc<GroupNote>>,
+    /// What each client believes, by its number.
+    believers: BTreeMap<u32, Believer>,
+}
+
+/// A member, as its own application sees it.
+#[derive(Clone, Debug)]
+struct Believer {
+    group: Arc<str>,
+    member: Arc<str>,
+    holds: BTreeSet<Named>,
+}
+
+impl Membership {
+    /// G1. A coordinator says what a group is now.
+    pub fn noted(&mut self, note: &Arc<GroupNote>, tally: &mut Tally) {
+        let mut owners: BTreeMap<&Named, &Arc<str>> = BTreeMap::new();
+        let mut twice = None;
+        for member in &*note.members {
+            for partition in member.assigned.iter().chain(&*member.revoking) {
+                let owner = *owners.entry(partition).or_insert(&member.member);
+                if *owner != member.member {
+                    twice = Some((partition, owner, &member.member));
+                }
+            }
+        }
+        tally.expect(Check::SingleOwner, twice.is_none(), || {
+            let Some(((topic, partition), one, other)) = twice else { return String::new() };
+            format!(
+                "group {:?} in generation {}: {topic}-{partition} belongs to {one} and to {other}",
+                note.group, note.generation
+            )
+        });
+        self.groups.insert(Arc::clone(&note.group), Arc::clone(note));
+    }
+
+    /// G4. An offset was accepted. Members outside of a group come without a member id.
+    pub fn check_commit(&self, note: &OffsetNote, tally: &mut Tally) {
+        let Some(group) = self.groups.get(&note.group) else { return };
+        let known = group.members.iter().find(|member| member.member == note.member);
+        let (holds, rule) = if note.member.is_empty() {
+            // An offset that is removed, or taken by an admin, needs an empty group.
+            (group.members.is_empty() || note.producer.is_some(), "nobody of a group with members")
+        } else {
+            // KIP-1251: a KIP-848 member may still name an epoch that it has just left.
+            (known.is_some_and(|member| note.generation <= member.epoch), "not a member then")
+        };
+        let stale = known.is_some_and(|member| note.generation < member.epoch);
+        let lagging = stale && group.members.iter().all(|member| member.epoch == group.generation);
+        tally.expect(Check::CommitFencing, holds && !lagging, || {
+            format!(
+                "group {:?} takes offset {} of {}-{} from member {:?} of generation {}, {rule}: it \
+                 is in generation {} with {:?}",
+                note.group,
+                note.offset,
+                note.topic,
+                note.partition,
+                note.member,
+                note.generation,
+                group.generation,
+                group.members.iter().map(|member| &member.member).collect::<Vec<_>>()
+            )
+        });
+    }
+
+    /// A member's application was told what it holds.
+    pub fn rebalanced(&mut self, client: u32, group: &str, change: &Rebalance, tally: &mut Tally) {
+        match change {
+            Rebalance::Revoked(partitions) | Rebalance::Lost(partitions) => {
+                if let Some(believer) = self.believers.get_mut(&client) {
+                    believer.holds.retain(|held| !partitions.contains(held));
+                }
+            }
+            Rebalance::Assigned(partitions, metadata) => {
+                let believer = self.believers.entry(client).or_insert_with(|| Believer {
+                    group: Arc::from(group),
+                    member: Arc::clone(&metadata.member),
+                    holds: BTreeSet::new(),
+                });
+                believer.member = Arc::clone(&metadata.member);
+                believer.holds.extend(partitions.iter().cloned());
+                for partition in partitions {
+                    self.check_alone(client, group, partition, tally);
+                }
+            }
+        }
+    }
+
+    /// G2. Whoever else believes to hold a partition must be out of the group.
+    fn check_alone(&self, client: u32, group: &str, partition: &Named, tally: &mut Tally) {
+        let (Some(note), Some(new)) = (self.groups.get(group), self.believers.get(&client)) else {
+            return;
+        };
+        let current = |member: &Arc<str>| note.members.iter().any(|each| each.member == *member);
+        if !current(&new.member) {
+            return;
+        }
+        let mut others = self.believers.iter().filter(|(other, believer)| {
+            **other != client && *believer.group == *group && believer.holds.contains(partition)
+        });
+        let other = others.find(|(_, believer)| current(&believer.member));
+        tally.expect(Check::NoTwoBelievers, other.is_none(), || {
+            let Some((other, believer)) = other else { return String::new() };
+            format!(
+                "group {group:?}: client {client} (member {}) is given {}-{}, which client {other} \
+                 (member {}) still believes to hold; both are in generation {}",
+                new.member, partition.0, partition.1, believer.member, note.generation
+            )
+        });
+    }
+
+    pub fn gone(&mut self, client: u32) {
+        self.believers.remove(&client);
+    }
+
+    /// Whether a group has members, as far as is known.
+    pub fn has_members(&self, group: &str) -> bool {
+        self.groups.get(group).is_some_and(|note| !note.members.is_empty())
+    }
+}

@@ -1,0 +1,105 @@
+//! Groups: who owns what (G1, G2), and what is committed for them (G3, G4, G6).
+
+mod membership;
+mod offsets;
+
+use std::sync::Arc;
+
+use seedlog::event::{GroupNote, OffsetNote};
+use seedlog::ids::{Offset, PartitionId, TopicName};
+use seedlog::message::coordinator::CoordinatorKind;
+use seedlog::op::{Outcome, Position, Rebalance};
+use seedlog::record::BatchHeader;
+
+use super::Checkers;
+use super::ghost::GhostBatch;
+use super::transaction::Closed;
+use membership::Membership;
+use offsets::Offsets;
+
+/// A group's partition, by name as the group knows it.
+type Named = (TopicName, i32);
+
+/// Everything the oracle knows of groups.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    membership: Membership,
+    offsets: Offsets,
+}
+
+impl Groups {
+    /// The next record to read of a partition, as the committed log has it for a group.
+    #[must_use]
+    pub fn committed(&self, group: &str, partition: &Named) -> Option<Offset> {
+        self.offsets.committed(group, partition)
+    }
+
+    /// How many offsets it remembers.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.offsets.size()
+    }
+}
+
+impl Checkers {
+    /// A member's application was told of a change of what it holds.
+    pub fn rebalanced(&mut self, client: u32, group: &str, change: &Rebalance) {
+        self.groups.membership.rebalanced(client, group, change, &mut self.tally);
+    }
+
+    /// A member is gone: its process died, or its application has left the group.
+    pub fn member_gone(&mut self, client: u32) {
+        self.groups.membership.gone(client);
+    }
+
+    /// A member's commit of these positions was answered.
+    pub fn committed(
+        &mut self,
+        client: u32,
+        group: &str,
+        positions: &[Position],
+        outcome: &Outcome,
+    ) {
+        if *outcome != Outcome::Done || self.is_shard_excused(group) {
+            return;
+        }
+        self.groups.offsets.acknowledged(client, group, positions, &mut self.tally);
+    }
+
+    /// Whether the log that a group is kept in has lost more than it promises to survive.
+    fn is_shard_excused(&self, group: &str) -> bool {
+        let shard = seedlog::coordinator::shard_of(&self.image, CoordinatorKind::Group, group);
+        shard.is_none_or(|shard| self.partitions.get(&shard).is_none_or(|ghost| ghost.excused))
+    }
+
+    pub(super) fn group_noted(&mut self, note: &Arc<GroupNote>) {
+        if !self.is_shard_excused(&note.group) {
+            self.groups.membership.noted(note, &mut self.tally);
+        }
+    }
+
+    pub(super) fn offset_noted(&mut self, note: &OffsetNote) {
+        if self.is_shard_excused(&note.group) {
+            return;
+        }
+        let Checkers { groups, tally, .. } = self;
+        groups.membership.check_commit(note, tally);
+        groups.offsets.noted(note, tally);
+    }
+
+    /// A batch of `__consumer_offsets` was committed, and perhaps ends a transaction.
+    pub(super) fn offsets_committed(
+        &mut self,
+        shard: PartitionId,
+        batch: &GhostBatch,
+        header: &BatchHeader,
+        closed: Option<&Closed>,
+    ) {
+        let offsets = &mut self.groups.offsets;
+        match closed {
+            Some(closed) => offsets.closed(shard.partition, closed),
+            None if header.is_control() => {}
+            None => offsets.written(shard.partition, batch, header),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Transactions: T1-T10.
+//!
+//! Three views of them are held against each other: what applications asked for and were told
+//! ([`client`]), what coordinators decided ([`coordinator`]), and what markers in committed logs
+//! make of the records ([`view`]).
+
+mod client;
+mod coordinator;
+mod fencing;
+mod view;
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+use seedlog::config::IsolationLevel;
+use seedlog::event::{TransactionNote, TransactionState};
+use seedlog::ids::{Offset, PartitionId, ProducerEpoch, TopicId};
+use seedlog::message::coordinator::CoordinatorKind;
+use seedlog::message::fetch::FetchResponse;
+use seedlog::op::Outcome;
+use seedlog::record::BatchHeader;
+
+use super::Checkers;
+use super::ghost::{GhostBatch, GhostLog};
+use super::payload::RecordId;
+use super::retry::partition_id;
+use super::tally::{Check, Tally};
+pub use client::{Decision, TransactionRef};
+pub use view::{Closed, Fate, View};
+
+/// Everything the oracle knows of transactions.
+#[derive(Clone, Debug, Default)]
+pub struct Transactions {
+    views: IndexMap<PartitionId, View, FxBuildHasher>,
+    coordinators: coordinator::Coordinators,
+    clients: client::Clients,
+    fences: fencing::Fences,
+}
+
+impl Transactions {
+    /// A data or control batch of a partition was committed.
+    pub fn committed(
+        &mut self,
+        (id, named): (PartitionId, Option<&(seedlog::ids::TopicName, i32)>),
+        batch: &GhostBatch,
+        header: &BatchHeader,
+        records: &[(RecordId, Offset)],
+        tally: &mut Tally,
+    ) -> Option<Closed> {
+        if !header.is_transactional() {
+            return None;
+        }
+        if !header.is_control() {
+            self.fences.appended(id, batch, header, tally);
+        }
+        let closed = self.views.entry(id).or_default().committed(batch, header, records)?;
+        let decided = self.coordinators.check_marker(id, named, &closed, tally);
+        self.clients.closed(id, &closed, decided, tally);
+        Some(closed)
+    }
+
+    /// What became of a batch's records.
+    #[must_use]
+    pub fn fate(&self, id: PartitionId, batch: &GhostBatch) -> Fate {
+        let Some(view) = self.views.get(&id) else { return Fate::Visible };
+        let header = BatchHeader::parse(&batch.bytes);
+        header.map_or(Fate::Visible, |header| view.fate(&header))
+    }
+
+    /// Whether readers are to get a batch's records.
+    #[must_use]
+    pub fn is_readable(&self, id: PartitionId, batch: &GhostBatch, by: IsolationLevel) -> bool {
+        match by {
+            IsolationLevel::ReadUncommitted => true,
+            IsolationLevel::ReadCommitted => self.fate(id, batch) == Fate::Visible,
+        }
+    }
+
+    /// T4. A consumer of committed data got the record at that place.
+    pub fn check_read(
+        &self,
+        consumer: u32,
+        (id, offset): (PartitionId, Offset),
+        committed: &GhostLog,
+        tally: &mut Tally,
+    ) {
+        let Some(view) = self.views.get(&id) else { return };
+        let Some(batch) = committed.at(offset).filter(|batch| batch.base <= offset) else { return };
+        let Ok(header) = BatchHeader::parse(&batch.bytes) else { return };
+        if !header.is_transactional() {
+            return;
+        }
+        let fate = view.fate(&header);
+        tally.expect(Check::NoAbortedRead, fate == Fate::Visible, || {
+            let what = match fate {
+                Fate::Visible => "committed",
+                Fate::Aborted => "aborted",
+                Fate::Undecided => "still undecided",
+            };
+            format!(
+                "consumer {consumer} read {id} {offset}, a record of producer {} epoch {}, whose \
+                 transaction is {what}",
+                header.producer_id, header.producer_epoch
+            )
+        });
+    }
+
+    /// Where the first undecided record of a partition is.
+    #[must_use]
+    pub fn first_open(&self, id: PartitionId) -> Option<Offset> {
+        Some(self.views.get(&id)?.first_open()?.0)
+    }
+
+    /// Below which offset readers of committed data were shown everything.
+    #[must_use]
+    pub fn shown(&self, id: PartitionId) -> Offset {
+        self.views.get(&id).map_or(Offset::ZERO, |view| view.shown)
+    }
+
+    pub fn set_shown(&mut self, id: PartitionId, upto: Offset) {
+        self.views.entry(id).or_default().shown = upto;
+    }
+
+    pub fn trimmed(&mut self, id: PartitionId, start: Offset) {
+        if let Some(view) = self.views.get_mut(&id) {
+            view.trimmed(start);
+        }
+    }
+
+    pub fn removed(&mut self, topic: TopicId) {
+        self.views.retain(|id, _| id.topic != topic);
+    }
+
+    /// How many transactions it remembers.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.views.values().map(View::size).sum::<usize>() + self.clients.size()
+    }
+}
+
+impl Checkers {
+    /// An application sends a record in a transaction. To be told before the record can be in any
+    /// log.
+    pub fn transaction_sent(&mut self, transaction: TransactionRef, record: RecordId) {
+        self.transactions.clients.sent(transaction, record);
+    }
+
+    /// An application asks for the end of its transaction. To be told before the request can have
+    /// gone out.
+    pub fn transaction_ending(&mut self, transaction: TransactionRef, decision: Decision) {
+        self.transactions.clients.ending(transaction, decision);
+    }
+
+    /// An application was answered to its request for the end of a transaction.
+    pub fn transaction_ended(
+        &mut self,
+        transaction: TransactionRef,
+        decision: Decision,
+        outcome: &Outcome,
+    ) {
+        let Checkers { transactions, ledger, partitions, tally, .. } = self;
+        let excused = partitions.values().any(|partition| partition.excused);
+        let placed = |record| excused || ledger.is_placed(record);
+        transactions.clients.ended(transaction, decision, outcome, placed, tally);
+    }
+
+    /// A partition in which a transaction is still open, if there is one: readers of committed data
+    /// get nothing beyond. None once everything has settled.
+    #[must_use]
+    pub fn open_transaction(&self) -> Option<String> {
+        let judged = |id: &PartitionId| self.partitions.get(id).is_some_and(|p| !p.excused);
+        let mut views = self.transactions.views.iter().filter(|(id, _)| judged(id));
+        let open = |(id, view): (&PartitionId, &View)| {
+            let (first, producer) = view.first_open()?;
+            Some(format!("{id}: a transaction of producer {producer} is open since offset {first}"))
+        };
+        views.find_map(open)
+    }
+
+    /// T5, T9: the run is over.
+    pub(super) fn transactions_ended(&mut self) {
+        if self.transactions.views.is_empty() {
+            return;
+        }
+        let open = self.open_transaction();
+        let Checkers { transactions, partitions, tally, .. } = self;
+        tally.expect(Check::NoHangingTransaction, open.is_none(), || open.unwrap_or_default());
+        if !partitions.values().any(|partition| partition.excused) {
+            transactions.clients.run_ended(tally);
+        }
+    }
+
+    pub(super) fn transaction_noted(&mut self, note: &Arc<TransactionNote>) {
+        let Checkers { transactions, image, partitions, tally, .. } = self;
+        let Some(topic) = image.names.get(CoordinatorKind::Transaction.topic()) else { return };
+        let Some(log) = partitions.get(&PartitionId { topic: *topic, partition: note.shard })
+        else {
+            return;
+        };
+        if log.excused {
+            return;
+        }
+        if note.committed {
+            transactions.coordinators.claimed(note, log.true_high_watermark(), tally);
+        } else {
+            transactions.coordinators.appended(note, tally);
+        }
+    }
+
+    /// A batch of `__transaction_state` was committed.
+    pub(super) fn decisions_committed(&mut self, shard: i32, batch: &GhostBatch) {
+        let Transactions { coordinators, fences, .. } = &mut self.transactions;
+        let at = (batch.base, batch.last);
+        for note in coordinators.committed(shard, at, batch.epoch, &mut self.tally) {
+            let prepared =
+                matches!(note.to, TransactionState::PrepareCommit | TransactionState::PrepareAbort);
+            if prepared {
+                fences.decided(&note, &mut self.tally);
+            }
+        }
+    }
+
+    /// A coordinator gives a producer its epoch.
+    pub(super) fn producer_answered(
+        &mut self,
+        producer: seedlog::ids::ProducerId,
+        epoch: ProducerEpoch,
+    ) {
+        self.transactions.fences.answered(producer, epoch);
+    }
+
+    /// T6. A broker answers a fetch.
+    pub(super) fn fetch_answered(&mut self, node: seedlog::ids::NodeId, response: &FetchResponse) {
+        if self.transactions.views.is_empty() {
+            return;
+        }
+        for answer in &response.partitions {
+            if !answer.error.is_ok() {
+                continue;
+            }
+            let id = partition_id(&self.image, &answer.topic, answer.partition);
+            let Some((id, view)) = id.and_then(|id| Some((id, self.transactions.views.get(&id)?)))
+            else {
+                continue;
+            };
+            let Some(log) = self.partitions.get(&id).filter(|log| !log.excused) else { continue };
+            let first = view.first_open().map(|(first, _)| first);
+            let bound = first.unwrap_or_else(|| log.true_high_watermark());
+            let stable = answer.last_stable_offset;
+            self.tally.expect(Check::LastStableBound, stable <= bound, || {
+                format!(
+                    "{id}: broker {node} gives readers {stable} as its last stable offset, but \
+                     the first record that is not committed and decided is at {bound}"
+                )
+            });
+        }
+    }
+}
