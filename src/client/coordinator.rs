@@ -107,21 +107,16 @@ impl Coordinator {
         if self.state != State::Asked {
             return Ok(());
         }
-        let found = match response {
-            Response::FindCoordinator(FindCoordinatorResponse { coordinators }) => {
-                coordinators.iter().find(|found| found.key == self.key)
-            }
-            _garbage => None,
-        };
+        let mut found = None;
+        if let Response::FindCoordinator(FindCoordinatorResponse { coordinators }) = response {
+            found = coordinators.iter().find(|found| found.key == self.key);
+        }
         match found {
             Some(found) if found.error.is_ok() && found.node != NodeId::NONE => {
-                if !network.metadata.brokers.contains_key(&found.node) {
-                    // Its own metadata is older than the one of the broker that answered.
-                    let Some(endpoint) = &found.endpoint else {
-                        self.failed(now, rng);
-                        return Ok(());
-                    };
-                    network.metadata.brokers.insert(found.node, endpoint.clone());
+                // Its own metadata may be older than the one of the broker that answered.
+                if let Some(endpoint) = &found.endpoint {
+                    let known = network.metadata.brokers.entry(found.node);
+                    known.or_insert_with(|| endpoint.clone());
                 }
                 self.state = State::Known(found.node);
                 self.failures = 0;
@@ -156,6 +151,11 @@ impl Coordinator {
         if self.state == State::Known(node) {
             self.state = State::Unknown { not_before: Instant::ZERO };
         }
+    }
+
+    /// Whose coordinator this is.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// Where it is, as far as is known.

@@ -136,7 +136,8 @@ impl<M: Machine> Script<M> {
         let Effect::Send { conn, correlation, request } = effect else { return None };
         let response = if matches!(&*request, Request::Metadata(_)) {
             Response::Metadata(self.metadata.clone())
-        } else if matches!(&*request, Request::InitProducerId(_)) {
+        } else if matches!(&*request, Request::InitProducerId(asked) if asked.transactional_id.is_none())
+        {
             Response::InitProducerId(InitProducerIdResponse {
                 error: ErrorCode::None,
                 producer_id: ProducerId(7),

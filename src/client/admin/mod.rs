@@ -341,13 +341,14 @@ fn give_up(task: &Task, error: ErrorCode, out: &mut Effects) {
 
 impl Machine for Admin {
     fn step(&mut self, now: Now, input: Input, out: &mut Effects) {
-        match input {
-            Input::Call { call, op: _ } if self.closed => {
+        if let Input::Call { call, op } = input {
+            if self.closed {
                 let outcome = Outcome::Failed(ErrorCode::InvalidRequest);
                 return out.push(Effect::Return { call, outcome });
             }
-            Input::Call { call, op } => self.called(now, call, &op, out),
-            other => match self.network.take(now.mono, other, &mut self.rng, out) {
+            self.called(now, call, &op, out);
+        } else {
+            match self.network.take(now.mono, input, &mut self.rng, out) {
                 News::Nothing => {}
                 News::Failed(requests) => self.unanswered(now.mono, requests),
                 News::Answer(_, asked, response) => {
@@ -357,7 +358,7 @@ impl Machine for Admin {
                         out.push(Effect::Return { call: task.call, outcome });
                     }
                 }
-            },
+            }
         }
         self.work(now, out);
     }

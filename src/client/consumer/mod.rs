@@ -333,15 +333,16 @@ fn consumed(slot: &Slot, record: Record) -> ConsumedRecord {
 
 impl Machine for Consumer {
     fn step(&mut self, now: Now, input: Input, out: &mut Effects) {
-        match input {
-            Input::Call { call, op } => self.called(now, call, &op, out),
-            other => match self.network.take(now.mono, other, &mut self.rng, out) {
+        if let Input::Call { call, op } = input {
+            self.called(now, call, &op, out);
+        } else {
+            match self.network.take(now.mono, input, &mut self.rng, out) {
                 News::Nothing => {}
                 News::Failed(requests) => self.unanswered(now.mono, requests),
                 News::Answer(_, asked, response) => {
                     self.answered(now.mono, asked, &response, out);
                 }
-            },
+            }
         }
         if !self.closed {
             self.work(now, out);

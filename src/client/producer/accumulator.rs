@@ -21,6 +21,8 @@ pub(crate) struct Accumulator {
     next_batch: u64,
     /// Counts calls, so that a flush knows what came before it.
     next_ticket: u64,
+    /// Whether its batches are parts of transactions.
+    transactional: bool,
     /// Sends that wait for metadata or memory, oldest first.
     pub waiting: VecDeque<Waiting>,
     pub flushes: Vec<Flush>,
@@ -77,6 +79,10 @@ pub(crate) struct Appended {
 }
 
 impl Accumulator {
+    pub fn new(transactional: bool) -> Self {
+        Accumulator { transactional, ..Accumulator::default() }
+    }
+
     pub fn ticket(&mut self) -> u64 {
         self.next_ticket += 1;
         self.next_ticket
@@ -136,7 +142,7 @@ impl Accumulator {
             !queue.batches.back().is_some_and(|batch| batch.has_room(placed.size, batch_size));
         let crowded = new_batch && !queue.batches.is_empty();
         if new_batch {
-            let batch = Batch::new(self.next_batch, placed.ticket, now);
+            let batch = Batch::new(self.next_batch, placed.ticket, now, self.transactional);
             self.next_batch += 1;
             self.used += batch.size;
             queue.batches.push_back(batch);

@@ -17,6 +17,7 @@ pub(crate) struct Batch {
     /// The oldest call inside; see the accumulator's tickets.
     pub ticket: u64,
     data: Data,
+    transactional: bool,
     pub calls: Vec<(CallId, Timestamp)>,
     pub created: Instant,
     pub state: State,
@@ -65,11 +66,12 @@ pub(crate) struct Session {
 }
 
 impl Batch {
-    pub fn new(id: u64, ticket: u64, now: Instant) -> Self {
+    pub fn new(id: u64, ticket: u64, now: Instant, transactional: bool) -> Self {
         Batch {
             id,
             ticket,
-            data: Data::Open(Builder::new()),
+            data: Data::Open(builder(transactional)),
+            transactional,
             calls: Vec::new(),
             created: now,
             state: State::Waiting { not_before: Instant::ZERO },
@@ -136,6 +138,13 @@ impl Batch {
         self.state == State::InFlight
     }
 
+    /// Given up while its last attempt is under way: nobody knows what becomes of that.
+    #[must_use]
+    pub fn in_doubt_if_sent(mut self) -> Self {
+        self.doubt |= self.is_in_flight();
+        self
+    }
+
     /// Gives it its place in a session.
     pub fn assign(&mut self, number: Number) {
         assert!(self.number.is_none(), "a batch is numbered once in a session");
@@ -146,7 +155,7 @@ impl Batch {
                 builder.set_producer(id, epoch, base);
                 self.seal();
             }
-            Data::Sealed(bytes) => *bytes = renumber(bytes, number),
+            Data::Sealed(bytes) => *bytes = renumber(bytes, number, self.transactional),
         }
     }
 
@@ -158,10 +167,14 @@ impl Batch {
     }
 }
 
+fn builder(transactional: bool) -> Builder {
+    if transactional { Builder::new().transactional() } else { Builder::new() }
+}
+
 /// The same records under another number. Rare: after a gap only.
-fn renumber(bytes: &Bytes, number: Number) -> Bytes {
+fn renumber(bytes: &Bytes, number: Number, transactional: bool) -> Bytes {
     let Number { session: Session { id, epoch }, base } = number;
-    let mut builder = Builder::new().producer(id, epoch, base);
+    let mut builder = builder(transactional).producer(id, epoch, base);
     for record in records(bytes).expect("the producer built it itself") {
         let headers: Vec<(&str, Option<Bytes>)> = record
             .headers

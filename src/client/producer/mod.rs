@@ -6,6 +6,7 @@
 //! - `accumulator`: batches in the making, the memory they take, calls that wait for some.
 //! - `queue`: the order of one partition's batches and, for an idempotent producer, their numbers.
 //! - `sender`: requests, answers, retries, delivery timeout.
+//! - `transaction`: begin, commit, abort, and what coordinators say.
 
 mod accumulator;
 mod batch;
@@ -14,6 +15,7 @@ mod queue;
 mod sender;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use alloc::sync::Arc;
 
@@ -22,6 +24,7 @@ use crate::client::network::{Network, NetworkConfig, News};
 use crate::client::producer::accumulator::{Accumulator, Appended, Flush, Placed, Waiting};
 use crate::client::producer::batch::{Session, size_of};
 use crate::client::producer::sender::Sent;
+use crate::client::producer::transaction::Transaction;
 use crate::config::{AcksSetting, ProducerConfig};
 use crate::defect::Defects;
 use crate::error::ErrorCode;
@@ -65,11 +68,13 @@ pub struct Producer {
     network: Network<Sent>,
     accumulator: Accumulator,
     identity: Identity,
+    /// Of a producer with a transactional id.
+    transaction: Option<Transaction>,
     /// Which queue the next request starts with, so that all get their turn.
     turn: usize,
     /// A send waits for memory: batches go without waiting for company.
     memory_short: bool,
-    closing: Option<CallId>,
+    closing: Option<Closing>,
     closed: bool,
     wake: Option<Instant>,
 }
@@ -86,7 +91,18 @@ enum Identity {
     Asked {
         failures: u32,
     },
+    /// The coordinator of its transactional id gives one.
+    Awaited,
     Held(Session),
+}
+
+/// A call to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Closing {
+    call: CallId,
+    flushed: bool,
+    /// When it stops waiting for the end of a transaction.
+    until: Instant,
 }
 
 /// What became of a record that wants into a batch.
@@ -116,12 +132,21 @@ impl Producer {
             auto_create_topics: true,
         };
         let wanted = Identity::Wanted { not_before: now.mono, failures: 0 };
+        let (protocol, retry) = (config.transaction_protocol, network.retry);
+        let id = setup.transactional_id.clone();
+        let transaction = id.map(|id| Transaction::new(id, protocol, retry));
+        let identity = match &transaction {
+            _ if !setup.is_idempotent() => Identity::NotNeeded,
+            Some(_) => Identity::Awaited,
+            None => wanted,
+        };
         Producer {
             setup: Arc::clone(setup),
             rng: Rng::new(seed),
             network: Network::new(Arc::clone(&setup.bootstrap), network),
-            accumulator: Accumulator::default(),
-            identity: if setup.is_idempotent() { wanted } else { Identity::NotNeeded },
+            accumulator: Accumulator::new(transaction.is_some()),
+            identity,
+            transaction,
             turn: 0,
             memory_short: false,
             closing: None,
@@ -136,6 +161,11 @@ impl Producer {
             AcksSetting::Leader => Acks::Leader,
             AcksSetting::All => Acks::All,
         }
+    }
+
+    fn backoff(&self) -> Backoff {
+        let config = &self.setup.config;
+        Backoff { base: config.retry_backoff, max: config.retry_backoff_max }
     }
 
     fn batch_size(&self) -> usize {
@@ -154,11 +184,18 @@ impl Producer {
                 self.work(now, out);
             }
             Op::Close => {
-                self.closing = Some(call);
+                let until = now.mono + self.setup.config.max_block;
+                self.closing = Some(Closing { call, flushed: false, until });
+                self.abort_to_close();
                 let ticket = self.accumulator.ticket();
                 self.accumulator.flushes.push(Flush { call, ticket });
                 self.work(now, out);
             }
+            Op::InitTransactions
+            | Op::BeginTransaction
+            | Op::SendOffsets { .. }
+            | Op::CommitTransaction
+            | Op::AbortTransaction => self.transaction_called(now, call, op, out),
             Op::Assign(_)
             | Op::Poll { .. }
             | Op::Seek { .. }
@@ -168,11 +205,6 @@ impl Producer {
             | Op::Unsubscribe
             | Op::Commit(_)
             | Op::Committed(_)
-            | Op::InitTransactions
-            | Op::BeginTransaction
-            | Op::SendOffsets { .. }
-            | Op::CommitTransaction
-            | Op::AbortTransaction
             | Op::Admin(_) => fail(call, ErrorCode::InvalidRequest, out),
         }
     }
@@ -185,6 +217,10 @@ impl Producer {
         record: &SendRecord,
         out: &mut Effects,
     ) {
+        let allowed = self.transaction.as_ref().map_or(Ok(()), Transaction::takes_sends);
+        if let Err(error) = allowed {
+            return fail(call, error, out);
+        }
         let ticket = self.accumulator.ticket();
         // A send must not overtake one that waits for the same topic, nor take its memory.
         let blocked = self.accumulator.waiting.iter().any(|waiting| {
@@ -209,7 +245,10 @@ impl Producer {
                 }
             }
             Taken::Appended(Appended { new_batch: false, full: false }) => {}
-            Taken::Refused(error) => fail(call, error, out),
+            Taken::Refused(error) => {
+                fail(call, error, out);
+                self.send_failed(error, out);
+            }
             Taken::NoMetadata | Taken::NoMemory => {
                 let op = Arc::clone(op);
                 self.accumulator.waiting.push_back(Waiting { call, op, ticket, until });
@@ -259,6 +298,12 @@ impl Producer {
         Taken::Appended(self.accumulator.append(now.mono, index, &placed, batch_size))
     }
 
+    fn send_failed(&mut self, error: ErrorCode, out: &mut Effects) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.send_failed(error, out);
+        }
+    }
+
     /// Takes in what waited, in order, and fails what waited too long.
     fn admit(&mut self, now: Now, out: &mut Effects) {
         self.memory_short = false;
@@ -269,6 +314,7 @@ impl Producer {
         waiting.retain(|entry| {
             if entry.until <= now.mono {
                 fail(entry.call, ErrorCode::RequestTimedOut, out);
+                self.send_failed(ErrorCode::RequestTimedOut, out);
                 return false;
             }
             if self.memory_short {
@@ -286,6 +332,7 @@ impl Producer {
                 }
                 Taken::Refused(error) => {
                     fail(entry.call, error, out);
+                    self.send_failed(error, out);
                     false
                 }
             }
@@ -297,9 +344,10 @@ impl Producer {
     fn work(&mut self, now: Now, out: &mut Effects) {
         self.expire_batches(now.mono, out);
         self.admit(now, out);
-        let next_send = self.drain(now.mono, out);
+        let next_request = self.transact(now.mono, out);
+        let next_send = earliest(next_request, self.drain(now.mono, out));
         self.network.pump(now.mono, &mut self.rng, out);
-        self.finish_flushes(out);
+        let closes = self.finish_flushes(now.mono, out);
         if self.closed {
             self.wake = None;
             return;
@@ -308,18 +356,27 @@ impl Producer {
         let oldest = queues.iter().filter_map(|queue| queue.batches.front());
         let expiry = oldest.map(|batch| batch.created + self.setup.config.delivery_timeout).min();
         let waiting = self.accumulator.waiting.front().map(|entry| entry.until);
-        let own = earliest(next_send, earliest(expiry, waiting));
+        let own = earliest(earliest(next_send, closes), earliest(expiry, waiting));
         self.wake = earliest(own, self.network.deadline());
     }
 
-    fn finish_flushes(&mut self, out: &mut Effects) {
+    /// Answers flushes that are done; when a call to close is done at the latest.
+    fn finish_flushes(&mut self, now: Instant, out: &mut Effects) -> Option<Instant> {
         for call in self.accumulator.flushed() {
-            if self.closing == Some(call) {
-                self.closed = true;
-                self.network.shut_down(out);
+            match &mut self.closing {
+                Some(closing) if closing.call == call => closing.flushed = true,
+                Some(_) | None => out.push(Effect::Return { call, outcome: Outcome::Done }),
             }
-            out.push(Effect::Return { call, outcome: Outcome::Done });
         }
+        let closing = self.closing.filter(|closing| closing.flushed)?;
+        let ending = self.transaction.as_ref().is_some_and(Transaction::is_ending);
+        if ending && closing.until > now {
+            return Some(closing.until);
+        }
+        self.closed = true;
+        self.network.shut_down(out);
+        out.push(Effect::Return { call: closing.call, outcome: Outcome::Done });
+        None
     }
 
     /// The invariants of what it holds.
@@ -329,6 +386,9 @@ impl Producer {
     pub fn check(&self) {
         self.accumulator.check(self.identity != Identity::NotNeeded);
         assert!(!self.closed || self.accumulator.is_empty(), "a closed producer holds nothing");
+        if let Some(transaction) = &self.transaction {
+            transaction.check();
+        }
     }
 }
 
@@ -338,16 +398,16 @@ fn fail(call: CallId, error: ErrorCode, out: &mut Effects) {
 
 impl Machine for Producer {
     fn step(&mut self, now: Now, input: Input, out: &mut Effects) {
-        match input {
-            Input::Call { call, op } => return self.called(now, call, &op, out),
-            _other if self.closed => return,
-            other => match self.network.take(now.mono, other, &mut self.rng, out) {
-                News::Nothing => {}
-                News::Failed(requests) => self.unanswered(now.mono, requests, out),
-                News::Answer(_, sent, response) => {
-                    self.answered(now.mono, sent, &response, out);
-                }
-            },
+        if let Input::Call { call, op } = input {
+            return self.called(now, call, &op, out);
+        }
+        if self.closed {
+            return;
+        }
+        match self.network.take(now.mono, input, &mut self.rng, out) {
+            News::Nothing => {}
+            News::Failed(requests) => self.unanswered(now.mono, requests, out),
+            News::Answer(_, sent, response) => self.answered(now.mono, sent, &response, out),
         }
         self.work(now, out);
     }

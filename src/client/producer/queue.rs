@@ -223,6 +223,30 @@ impl Queue {
         given_up
     }
 
+    /// Takes out what no broker has heard of, or everything.
+    pub fn drop_batches(&mut self, all: bool) -> Vec<Batch> {
+        let (dropped, kept): (Vec<Batch>, Vec<Batch>) =
+            self.batches.drain(..).partition(|batch| all || batch.number.is_none());
+        self.batches = kept.into();
+        dropped.into_iter().map(Batch::in_doubt_if_sent).collect()
+    }
+
+    /// The producer has another session: its numbers start over.
+    pub fn begin_anew(&mut self) {
+        self.session = None;
+        self.next = 0;
+        self.last_acked = None;
+        self.gap = false;
+        self.unresolved = false;
+    }
+
+    /// Goes on behind the last acknowledged number, as if no other was ever given.
+    pub fn reuse_numbers(&mut self, max: i32, defects: Defects) {
+        self.next = self.last_acked.map_or(0, |last| advance_sequence(last, 1, max, defects));
+        self.gap = false;
+        self.unresolved = false;
+    }
+
     /// The order of the queue and its numbers.
     pub fn check(&self, idempotent: bool) {
         let mut last = None;

@@ -1,10 +1,12 @@
 //! Sends batches, and draws from the answers what became of them.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::client::errors::{is_retriable, is_stale_metadata, refuses};
 use crate::client::producer::batch::{Batch, Session, State};
-use crate::client::producer::queue::{Haste, Order};
+use crate::client::producer::queue::{Haste, Order, Queue};
+use crate::client::producer::transaction::{Step, Transaction};
 use crate::client::producer::{Identity, Producer};
 use crate::defect::Defect;
 use crate::error::ErrorCode;
@@ -15,7 +17,6 @@ use crate::message::produce::{
     Acks, InitProducerIdRequest, InitProducerIdResponse, ProducePartition, ProduceRequest,
     ProduceResponse, ProducedPartition,
 };
-use crate::message::transaction::TransactionVersion;
 use crate::message::{Records, Request, Response};
 use crate::op::Outcome;
 use crate::time::{Duration, Instant, Timestamp, earliest};
@@ -26,6 +27,7 @@ pub(crate) enum Sent {
     /// Batches by queue and id, in the order of the request.
     Produce(Vec<(usize, u64)>),
     InitProducerId,
+    Transaction(Step),
 }
 
 impl Producer {
@@ -33,7 +35,7 @@ impl Producer {
         let in_flight = self.max_in_flight();
         match &self.identity {
             Identity::Held(session) => Order::Idempotent { session: Some(*session), in_flight },
-            Identity::Wanted { .. } | Identity::Asked { .. } => {
+            Identity::Wanted { .. } | Identity::Asked { .. } | Identity::Awaited => {
                 Order::Idempotent { session: None, in_flight }
             }
             // KAFKA-3197: without idempotence a retry may be overtaken by what is in flight behind
@@ -49,12 +51,23 @@ impl Producer {
         Haste {
             linger: self.setup.config.linger,
             batch_size: self.batch_size(),
-            tickets_below: if self.memory_short {
+            tickets_below: if self.memory_short || self.is_ending() {
                 u64::MAX
             } else {
                 self.accumulator.hurry_below()
             },
         }
+    }
+
+    /// Whether a transaction's end waits for what is not sent yet.
+    fn is_ending(&self) -> bool {
+        self.transaction.as_ref().is_some_and(Transaction::is_ending)
+    }
+
+    fn is_enrolled(&self, queue: &Queue) -> bool {
+        self.transaction.as_ref().is_none_or(|transaction| {
+            transaction.has_enrolled(self.accumulator.topic_of(queue), queue.partition)
+        })
     }
 
     fn max_in_flight(&self) -> usize {
@@ -71,6 +84,9 @@ impl Producer {
         let mut nodes: Vec<NodeId> = Vec::new();
         for queue in &self.accumulator.queues {
             let Some(candidate) = queue.candidate(order, haste) else { continue };
+            if !self.is_enrolled(queue) {
+                continue;
+            }
             let topic = self.accumulator.topic_of(queue);
             let Some(leader) = self.network.metadata.leader(topic, queue.partition) else {
                 self.network.request_refresh();
@@ -113,7 +129,8 @@ impl Producer {
         for step in 0..count {
             let index = (self.turn + step) % count;
             let queue = &self.accumulator.queues[index];
-            let Some(candidate) = queue.candidate(order, haste) else { continue };
+            let candidate = queue.candidate(order, haste);
+            let Some(candidate) = candidate.filter(|_| self.is_enrolled(queue)) else { continue };
             let topic = self.accumulator.topic_of(queue);
             let leader = self.network.metadata.leader(topic, queue.partition);
             let Some(leader) = leader.filter(|leader| leader.node == node) else { continue };
@@ -149,9 +166,14 @@ impl Producer {
             partitions.push(ProducePartition { topic: topic.reference(name), partition, records });
         }
         let timeout = self.setup.config.request_timeout;
+        if let Some(transaction) = &mut self.transaction {
+            // Version 2: the broker tells the coordinator.
+            transaction.begun = true;
+        }
+        let transaction = self.transaction.as_ref();
         let request = Request::Produce(ProduceRequest {
-            transactional_id: None,
-            version: TransactionVersion::V2,
+            transactional_id: transaction.map(|transaction| Arc::clone(&transaction.id)),
+            version: transaction.map_or_else(Default::default, |transaction| transaction.version),
             acks,
             timeout,
             partitions,
@@ -212,10 +234,8 @@ impl Producer {
         self.identity = Identity::Wanted { not_before, failures: failures.saturating_add(1) };
     }
 
-    fn retry_backoff(&mut self, failures: u32) -> Duration {
-        let config = &self.setup.config;
-        let (base, max) = (config.retry_backoff, config.retry_backoff_max);
-        crate::channel::Backoff { base, max }.after(failures, &mut self.rng)
+    pub(super) fn retry_backoff(&mut self, failures: u32) -> Duration {
+        self.backoff().after(failures, &mut self.rng)
     }
 
     pub(super) fn answered(
@@ -229,6 +249,8 @@ impl Producer {
             self.identified(now, response);
         } else if let (Sent::Produce(batches), Response::Produce(response)) = (&sent, response) {
             self.produced(now, batches, response, out);
+        } else if let Sent::Transaction(step) = sent {
+            self.transaction_answered(now, step, response, out);
         } else {
             // An answer to another question is garbage: as good as none.
             self.unanswered(now, [sent].into(), out);
@@ -244,6 +266,7 @@ impl Producer {
                         self.identity_failed(now, failures);
                     }
                 }
+                Sent::Transaction(step) => self.transaction_unanswered(now, step),
                 Sent::Produce(batches) => {
                     for (queue, id) in batches {
                         self.refused(now, queue, id, ErrorCode::NetworkException, true, out);
@@ -324,7 +347,12 @@ impl Producer {
         let session_lost =
             matches!(error, ErrorCode::UnknownProducerId | ErrorCode::InvalidProducerEpoch);
         let numbers = session_lost || error == ErrorCode::OutOfOrderSequenceNumber;
-        let again = attempts <= retries && (is_retriable(error) || (idempotent && numbers));
+        // A transaction whose numbers have a hole is aborted; one that only came too early waits.
+        let renumbered = match &self.transaction {
+            Some(_) => numbers && !session_lost && index > 0,
+            None => idempotent && numbers,
+        };
+        let again = attempts <= retries && (is_retriable(error) || renumbered);
         if !again {
             let batch = queue.given_up(index);
             self.give_up(&batch, error, out);
@@ -353,6 +381,13 @@ impl Producer {
         let (max, defects) = (self.setup.config.sequence_max, self.setup.defects);
         let queue = &mut self.accumulator.queues[queue];
         if !queue.settle(max, defects) {
+            return;
+        }
+        if self.transaction.is_some() {
+            // The coordinator gives the next epoch, once the transaction is aborted.
+            for batch in queue.drop_batches(true) {
+                self.give_up(&batch, ErrorCode::OutOfOrderSequenceNumber, out);
+            }
             return;
         }
         // A producer without transactions bumps its epoch itself; brokers take any higher one
@@ -391,8 +426,11 @@ impl Producer {
         }
     }
 
-    fn give_up(&mut self, batch: &Batch, error: ErrorCode, out: &mut Effects) {
+    pub(super) fn give_up(&mut self, batch: &Batch, error: ErrorCode, out: &mut Effects) {
         self.accumulator.release(batch);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.lost(batch, error, out);
+        }
         for (call, _) in &batch.calls {
             let outcome =
                 if batch.doubt { Outcome::Unknown(error) } else { Outcome::Failed(error) };

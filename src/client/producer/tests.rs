@@ -1,7 +1,10 @@
 //! The producer on a scripted cluster: what it sends, and what it says became of each record.
 
 mod table;
+mod transaction;
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -13,7 +16,7 @@ use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::message::produce::{ProduceResponse, ProducedPartition};
 use crate::message::{Request, Response};
 use crate::record::{BatchHeader, verify};
-use crate::time::Timestamp;
+use crate::time::{Duration, Timestamp};
 
 fn config() -> ProducerConfig {
     ProducerConfig {

@@ -62,6 +62,7 @@ fn told(script: &Script<Producer>) -> String {
         Identity::NotNeeded => "no session".into(),
         Identity::Wanted { .. } => "session wanted".into(),
         Identity::Asked { .. } => "session asked".into(),
+        Identity::Awaited => "session awaited".into(),
         Identity::Held(session) => format!("epoch {}", session.epoch.0),
     };
     let mut line = identity;
