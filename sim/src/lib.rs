@@ -1,6 +1,7 @@
 //! A deterministic simulator that runs the seedlog core under seeded faults and checks its
 //! promises.
 
+pub mod app;
 pub mod bench;
 pub mod check;
 pub mod cluster;

@@ -14,7 +14,8 @@ use seedlog::machine::FileKey;
 use seedlog::message::raft::ReplicaKey;
 
 use super::{Process, Setup};
-use crate::scenario::script::{Role, Who};
+use crate::app::AppSetup;
+use crate::scenario::script::{Names, Role, Who};
 use crate::scenario::{CONTROLLER_BASE, Scenario};
 use crate::world::{self, NetworkFaults, ProcessId, Seed, World, WorldConfig};
 
@@ -25,6 +26,9 @@ pub struct Cluster {
     pub controllers: u32,
     pub producers: u32,
     pub consumers: u32,
+    pub stores: u32,
+    pub feeds: u32,
+    pub apps: u32,
 }
 
 /// The cluster id that every disk is formatted with.
@@ -38,6 +42,23 @@ impl Cluster {
             controllers: scenario.cluster.controllers,
             producers: scenario.workload.producers,
             consumers: scenario.workload.consumers,
+            stores: u32::from(scenario.store.is_some()),
+            feeds: scenario.feed_processes(),
+            apps: scenario.app_processes(),
+        }
+    }
+
+    /// The names that scripts may use.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        Names {
+            brokers: self.brokers,
+            controllers: self.controllers,
+            producers: self.producers,
+            consumers: self.consumers,
+            stores: self.stores,
+            feeds: self.feeds,
+            apps: self.apps,
         }
     }
 
@@ -48,7 +69,10 @@ impl Cluster {
             Role::Controller => self.brokers,
             Role::Producer => self.brokers + self.controllers,
             Role::Consumer => self.brokers + self.controllers + self.producers,
-            Role::Admin => self.brokers + self.controllers + self.producers + self.consumers,
+            Role::Admin => self.base(Role::Consumer) + self.consumers,
+            Role::Store => self.base(Role::Admin) + 1,
+            Role::Feed => self.base(Role::Store) + self.stores,
+            Role::App => self.base(Role::Feed) + self.feeds,
         }
     }
 
@@ -60,6 +84,9 @@ impl Cluster {
             Role::Producer => self.producers,
             Role::Consumer => self.consumers,
             Role::Admin => 1,
+            Role::Store => self.stores,
+            Role::Feed => self.feeds,
+            Role::App => self.apps,
         }
     }
 
@@ -70,7 +97,16 @@ impl Cluster {
 
     #[must_use]
     pub fn who(&self, process: ProcessId) -> Who {
-        let roles = [Role::Admin, Role::Consumer, Role::Producer, Role::Controller, Role::Broker];
+        let roles = [
+            Role::App,
+            Role::Feed,
+            Role::Store,
+            Role::Admin,
+            Role::Consumer,
+            Role::Producer,
+            Role::Controller,
+            Role::Broker,
+        ];
         let role = roles.into_iter().find(|role| process.0 >= self.base(*role));
         let role = role.expect("brokers begin at zero");
         Who { role, number: process.0 - self.base(role) + 1 }
@@ -86,14 +122,18 @@ impl Cluster {
         (0..self.brokers + self.controllers).map(ProcessId)
     }
 
-    /// Producers, consumers and the admin client.
+    /// Everybody but brokers and controllers: producers, consumers, the admin client, stores, feeds
+    /// and applications.
     pub fn clients(&self) -> impl Iterator<Item = ProcessId> + use<> {
-        let first = self.base(Role::Producer);
-        (first..=self.base(Role::Admin)).map(ProcessId)
+        (self.base(Role::Producer)..self.processes()).map(ProcessId)
     }
 
     pub fn everybody(&self) -> impl Iterator<Item = ProcessId> + use<> {
-        (0..=self.base(Role::Admin)).map(ProcessId)
+        (0..self.processes()).map(ProcessId)
+    }
+
+    fn processes(&self) -> u32 {
+        self.base(Role::App) + self.apps
     }
 
     #[must_use]
@@ -109,7 +149,12 @@ impl Cluster {
         match who.role {
             Role::Broker => Some(NodeId(number)),
             Role::Controller => Some(NodeId(CONTROLLER_BASE + number)),
-            Role::Producer | Role::Consumer | Role::Admin => None,
+            Role::Producer
+            | Role::Consumer
+            | Role::Admin
+            | Role::Store
+            | Role::Feed
+            | Role::App => None,
         }
     }
 
@@ -206,7 +251,7 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
             server: Arc::unwrap_or_clone(server(scenario, cluster, seed, process)),
             controller: scenario.controller.clone(),
         })),
-        Role::Producer => Setup::Producer(Arc::new(ProducerSetup {
+        Role::Producer | Role::Feed => Setup::Producer(Arc::new(ProducerSetup {
             client_id,
             bootstrap,
             config: scenario.producer.clone(),
@@ -223,6 +268,18 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
             defects,
             space: SPACE,
         })),
+        Role::App | Role::Store => {
+            let (table, instance) = scenario.cast(who).expect("its processes were counted");
+            let store = cluster.all(Role::Store).next();
+            Setup::App(Arc::new(AppSetup {
+                client_id,
+                instance,
+                bootstrap,
+                store: store.map(|store| endpoint(&cluster.who(store).to_string())),
+                defects,
+                table: Arc::clone(table),
+            }))
+        }
         Role::Admin => Setup::Admin(Arc::new(AdminSetup {
             client_id,
             bootstrap,
@@ -256,7 +313,14 @@ fn server(
     let index = usize::try_from(who.number - 1).expect("few processes");
     let rack = match who.role {
         Role::Broker if !racks.is_empty() => Some(racks[index % racks.len()].as_str().into()),
-        Role::Broker | Role::Controller | Role::Producer | Role::Consumer | Role::Admin => None,
+        Role::Broker
+        | Role::Controller
+        | Role::Producer
+        | Role::Consumer
+        | Role::Admin
+        | Role::Store
+        | Role::Feed
+        | Role::App => None,
     };
     Arc::new(ServerConfig {
         node,

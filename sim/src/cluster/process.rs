@@ -8,6 +8,7 @@ use seedlog::controller::{Controller, ControllerSetup};
 use seedlog::machine::{Effects, Input, Machine, Survived};
 use seedlog::time::{Instant, Now};
 
+use crate::app::{AppSetup, Begin, HostedApp};
 use crate::world::Node;
 
 /// A machine of the core. Boxed, so that a world's table of processes stays small.
@@ -18,6 +19,8 @@ pub enum Process {
     Producer(Box<Producer>),
     Consumer(Box<Consumer>),
     Admin(Box<Admin>),
+    /// An application, or the store of some.
+    App(Box<dyn HostedApp>),
 }
 
 /// What a process is started with.
@@ -28,6 +31,7 @@ pub enum Setup {
     Producer(Arc<ProducerSetup>),
     Consumer(Arc<ConsumerSetup>),
     Admin(Arc<AdminSetup>),
+    App(Arc<AppSetup>),
 }
 
 impl Machine for Process {
@@ -38,6 +42,7 @@ impl Machine for Process {
             Process::Producer(machine) => machine.step(now, input, out),
             Process::Consumer(machine) => machine.step(now, input, out),
             Process::Admin(machine) => machine.step(now, input, out),
+            Process::App(machine) => machine.step(now, input, out),
         }
     }
 
@@ -48,6 +53,7 @@ impl Machine for Process {
             Process::Producer(machine) => machine.deadline(),
             Process::Consumer(machine) => machine.deadline(),
             Process::Admin(machine) => machine.deadline(),
+            Process::App(machine) => machine.deadline(),
         }
     }
 
@@ -58,6 +64,7 @@ impl Machine for Process {
             Process::Producer(machine) => machine.listens(),
             Process::Consumer(machine) => machine.listens(),
             Process::Admin(machine) => machine.listens(),
+            Process::App(machine) => machine.listens(),
         }
     }
 }
@@ -86,6 +93,10 @@ impl Node for Process {
                 Process::Consumer(Box::new(Consumer::start(setup, seed, now, out)))
             }
             Setup::Admin(setup) => Process::Admin(Box::new(Admin::start(setup, seed, now, out))),
+            Setup::App(setup) => {
+                let begin = Begin { seed, now, survived };
+                Process::App(setup.table.kind.start(setup, begin, out))
+            }
         }
     }
 
@@ -96,6 +107,7 @@ impl Node for Process {
             Process::Producer(machine) => machine.check(),
             Process::Consumer(machine) => machine.check(),
             Process::Admin(machine) => machine.check(),
+            Process::App(machine) => machine.check(),
         }
     }
 }
@@ -108,7 +120,8 @@ impl Process {
             Process::Controller(_)
             | Process::Producer(_)
             | Process::Consumer(_)
-            | Process::Admin(_) => None,
+            | Process::Admin(_)
+            | Process::App(_) => None,
         }
     }
 
@@ -119,7 +132,8 @@ impl Process {
             Process::Broker(_)
             | Process::Producer(_)
             | Process::Consumer(_)
-            | Process::Admin(_) => None,
+            | Process::Admin(_)
+            | Process::App(_) => None,
         }
     }
 }

@@ -58,7 +58,12 @@ impl Run {
         let limit = match role {
             Role::Broker => atlas.brokers,
             Role::Controller => atlas.controllers,
-            Role::Producer | Role::Consumer | Role::Admin => return true,
+            Role::Producer
+            | Role::Consumer
+            | Role::Admin
+            | Role::Store
+            | Role::Feed
+            | Role::App => return true,
         };
         let away = self.away().into_iter().filter(|other| self.cluster.who(*other).role == role);
         u32::try_from(away.count()).is_ok_and(|away| away < limit)

@@ -153,7 +153,13 @@ impl Run {
             Target::Server => self.cluster.servers().collect(),
             Target::Producer => self.cluster.all(Role::Producer).collect(),
             Target::Consumer => self.cluster.all(Role::Consumer).collect(),
-            Target::Client => self.cluster.clients().collect(),
+            Target::App => self.cluster.all(Role::App).collect(),
+            Target::Feed => self.cluster.all(Role::Feed).collect(),
+            Target::Store => self.cluster.all(Role::Store).collect(),
+            Target::Client => {
+                let stores: Vec<ProcessId> = self.cluster.all(Role::Store).collect();
+                self.cluster.clients().filter(|client| !stores.contains(client)).collect()
+            }
             Target::Anyone => self.cluster.everybody().collect(),
             Target::ActiveController => view.controller().into_iter().collect(),
             Target::Leader | Target::Follower => {

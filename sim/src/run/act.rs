@@ -66,6 +66,7 @@ impl Run {
                 return self.send_offsets(producer, consumer);
             }
             Action::Member(act, consumer) => return self.member_act(*act, consumer),
+            Action::Feed(feed) => return self.feed(feed),
             Action::Workload(on) => self.set_sending(*on),
             Action::Clock(node, act) => {
                 let Some(process) = self.node(node) else { return false };
@@ -374,6 +375,7 @@ impl Run {
             | Action::Drop(_)
             | Action::Send(..)
             | Action::Flush(_)
+            | Action::Feed(_)
             | Action::Transact(..)
             | Action::SendOffsets(..)
             | Action::Member(..)

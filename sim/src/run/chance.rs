@@ -108,11 +108,16 @@ mod tests {
     use super::*;
 
     fn cluster() -> (Names, Cluster) {
-        let (brokers, controllers, producers, consumers) = (3, 3, 2, 1);
-        (
-            Names { brokers, controllers, producers, consumers },
-            Cluster { brokers, controllers, producers, consumers },
-        )
+        let cluster = Cluster {
+            brokers: 3,
+            controllers: 3,
+            producers: 2,
+            consumers: 1,
+            stores: 1,
+            feeds: 1,
+            apps: 2,
+        };
+        (cluster.names(), cluster)
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod act;
 mod chance;
 mod decision;
 mod evaluate;
+mod feeding;
 mod phase;
 mod recording;
 mod report;
@@ -200,6 +201,7 @@ impl Run {
             Token::Supervise(process) => self.supervise(process),
             Token::Replay => self.replay_due(),
             Token::Client(process) => self.workload.timer(&mut self.world, process),
+            Token::Feed(feed) => self.feed_due(feed),
         }
     }
 

@@ -313,7 +313,9 @@ impl Run {
         }
         if !self.workload.producers.is_empty() && self.promises_acks() {
             let after = self.workload.acked.iter().zip(&probes.before);
-            for ((after, before), topic) in after.zip(&self.scenario.topics) {
+            let written = &self.scenario.workload.topics;
+            let topics = after.zip(&self.scenario.topics);
+            for ((after, before), topic) in topics.filter(|(_, t)| written.contains(&t.name)) {
                 let stuck = after.iter().zip(before).position(|(after, before)| after <= before);
                 if let Some(partition) = stuck {
                     let name = &topic.name;

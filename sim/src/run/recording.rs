@@ -108,12 +108,7 @@ impl Recording {
         let atlas_on = root.boolean("atlas")?.unwrap_or(true);
         let events = root.number("events", 0, u64::MAX)?.unwrap_or(0);
         let scenario = Scenario::parse(&scenario_file, &scenario_text, &overrides)?;
-        let names = Names {
-            brokers: scenario.cluster.brokers,
-            controllers: scenario.cluster.controllers,
-            producers: scenario.workload.producers,
-            consumers: scenario.workload.consumers,
-        };
+        let names = Cluster::of(&scenario).names();
         let recording = Recording {
             file: scenario_file,
             text: scenario_text,

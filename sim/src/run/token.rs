@@ -20,6 +20,8 @@ pub enum Token {
     Supervise(ProcessId),
     /// A client goes on.
     Client(ProcessId),
+    /// A feed sends, by its place among the feeds.
+    Feed(usize),
     /// The next decision of a recorded run.
     Replay,
 }
@@ -44,6 +46,7 @@ impl Token {
             Token::Supervise(process) => of(8, super::index(process)),
             Token::Replay => of(9, 0),
             Token::Client(process) => of(10, super::index(process)),
+            Token::Feed(index) => of(11, index),
         }
     }
 
@@ -65,6 +68,7 @@ impl Token {
             8 => Token::Supervise(process),
             9 => Token::Replay,
             10 => Token::Client(process),
+            11 => Token::Feed(index),
             other => panic!("{other} names no event of a run"),
         }
     }
@@ -88,6 +92,7 @@ mod tests {
             Token::Supervise(ProcessId(9)),
             Token::Replay,
             Token::Client(ProcessId(9)),
+            Token::Feed(2),
         ];
         for token in all {
             assert_eq!(Token::decode(token.encode()), token);

@@ -4,7 +4,7 @@ use seedlog::ids::Offset;
 use seedlog::op::Outcome;
 
 use super::{Run, Token};
-use crate::scenario::script::{Action, MemberAct, NodeExpr, Role, TransactAct, Who};
+use crate::scenario::script::{Action, MemberAct, NodeExpr, Part, Role, TransactAct, Who};
 use crate::workload::{Decision, Due, Sent, Told, Workload};
 use crate::world::ProcessId;
 
@@ -60,6 +60,7 @@ impl Run {
             for producer in 0..self.workload.producers.len() {
                 self.next_send(producer);
             }
+            self.begin_feeding();
         }
     }
 
@@ -155,7 +156,8 @@ impl Run {
         };
         let client = &mut self.workload.producers[producer];
         let in_transaction = client.begin(&mut self.world);
-        for part in parts {
+        let written = |part: &Part| self.scenario.workload.topics.contains(&part.topic);
+        for part in parts.into_iter().filter(written) {
             let (topic, partition) = (&part.topic, Some(part.partition));
             client.send(&mut self.world, topic, partition, &mut self.workload.told);
         }

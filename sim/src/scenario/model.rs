@@ -12,6 +12,7 @@ use super::group::GroupWork;
 use super::script::Step;
 use super::transactions::Transactions;
 use super::value::{Range, Ratio, Span};
+use crate::app::{AppTable, FeedTable};
 
 /// One situation and the claim that it tests.
 #[derive(Clone, Debug)]
@@ -47,6 +48,12 @@ pub struct Scenario {
     pub group: Option<GroupWork>,
     /// Some producers send transactions.
     pub transactions: Option<Transactions>,
+    /// Their processes are x1, x2, .. in this order.
+    pub apps: Vec<Arc<AppTable>>,
+    /// The store of those that want one.
+    pub store: Option<Arc<AppTable>>,
+    /// Named f1, f2, ..
+    pub feeds: Vec<Arc<FeedTable>>,
     pub steps: Vec<Step>,
     pub require: Vec<Requirement>,
 }
@@ -257,6 +264,10 @@ named!(
         ActiveController = "active-controller",
         Producer = "producer",
         Consumer = "consumer",
+        App = "app",
+        Feed = "feed",
+        Store = "store",
+        /// Whoever is no server and keeps nothing: no store.
         Client = "client",
         Anyone = "anyone",
     }
@@ -284,6 +295,8 @@ pub struct Workload {
     pub automatic: bool,
     /// The most records that a poll takes.
     pub poll_records: u64,
+    /// What producers send to: all topics but those that feeds and applications write.
+    pub topics: Vec<Arc<str>>,
 }
 
 /// What a run has to have done, or it is undecided: `acked >= 100`, `fault.crash >= 1`, `check.R4

@@ -22,6 +22,7 @@ use super::topics::topics;
 use super::transactions::Transactions;
 use super::value::{Span, print_duration};
 use super::workload::workload;
+use crate::app::{self, Registry};
 
 pub(super) const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -31,20 +32,27 @@ impl Scenario {
     /// # Errors
     /// The first thing that is wrong, with its place and its cure.
     pub fn parse(file: &str, text: &str, overrides: &[String]) -> Result<Scenario, Error> {
+        Scenario::parse_with(file, text, overrides, &Registry::built_in())
+    }
+
+    /// Reads a scenario from text that may name those kinds of applications and feeds.
+    ///
+    /// # Errors
+    /// As [`Scenario::parse`].
+    pub fn parse_with(
+        file: &str,
+        text: &str,
+        overrides: &[String],
+        registry: &Registry,
+    ) -> Result<Scenario, Error> {
         let text = Text::parse(file, text, overrides)?;
         let mut root = Table::root(&text);
         let cluster = cluster(&mut root)?;
         let topics = topics(&mut root, &cluster)?;
-        let workload = workload(&mut root)?;
+        let mut workload = workload(&mut root)?;
         let atlas = atlas(&mut root, &cluster, &topics)?;
         let group = GroupWork::read(&mut root, &workload)?;
         let transactions = Transactions::read(&mut root, &workload)?;
-        let names = script::Names {
-            brokers: cluster.brokers,
-            controllers: cluster.controllers,
-            producers: workload.producers,
-            consumers: workload.consumers,
-        };
         let mut consumer: ConsumerConfig =
             settings(&mut root, "consumer", ConsumerConfig::NAMES, consumer_set)?;
         if place_of_setting(&text, "consumer", "auto.offset.reset").is_none() {
@@ -53,6 +61,25 @@ impl Scenario {
         if let Some(group) = &group {
             consumer.enable_auto_commit = group.commit == CommitMode::Auto;
         }
+        let producer = settings(&mut root, "producer", ProducerConfig::NAMES, ProducerConfig::set)?;
+        let around = app::Surroundings {
+            registry,
+            topics: &topics,
+            consumer: &consumer,
+            producer: &producer,
+        };
+        let (apps, feeds) = (app::apps(&mut root, &around)?, app::feeds(&mut root, &around)?);
+        let store = app::store(&apps, &around);
+        workload.topics = app::unwritten(&topics, &apps, &feeds);
+        let names = script::Names {
+            brokers: cluster.brokers,
+            controllers: cluster.controllers,
+            producers: workload.producers,
+            consumers: workload.consumers,
+            stores: u32::from(store.is_some()),
+            feeds: u32_of(u64::try_from(feeds.len()).expect("a length fits u64")),
+            apps: apps.iter().map(|app| app.instances).sum(),
+        };
         let mut broker = settings(&mut root, "broker", BrokerConfig::NAMES, BrokerConfig::set)?;
         keep_small(&text, &cluster, &mut broker);
         let scenario = Scenario {
@@ -69,7 +96,7 @@ impl Scenario {
                 ControllerConfig::set,
             )?,
             quorum: settings(&mut root, "quorum", QuorumConfig::NAMES, QuorumConfig::set)?,
-            producer: settings(&mut root, "producer", ProducerConfig::NAMES, ProducerConfig::set)?,
+            producer,
             consumer,
             admin: settings(&mut root, "admin", AdminConfig::NAMES, AdminConfig::set)?,
             defects: defects(&mut root)?,
@@ -84,6 +111,9 @@ impl Scenario {
             require: requirements(&mut root, &workload)?,
             group,
             transactions,
+            apps,
+            store,
+            feeds,
             cluster,
             topics,
             workload,
@@ -98,6 +128,18 @@ impl Scenario {
     /// # Errors
     /// If it cannot be read, or says something wrong.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, Error> {
+        Scenario::load_with(path, overrides, &Registry::built_in())
+    }
+
+    /// Reads a scenario file that may name those kinds of applications and feeds.
+    ///
+    /// # Errors
+    /// As [`Scenario::load`].
+    pub fn load_with(
+        path: &Path,
+        overrides: &[String],
+        registry: &Registry,
+    ) -> Result<Scenario, Error> {
         let file = path.display().to_string();
         let text = read_file(path, "name a scenario file")?;
         if text.trim().is_empty() {
@@ -105,7 +147,7 @@ impl Scenario {
             let cure = "begin with a comment that states its claim".into();
             return Err(Error { place: file, key, what, cure });
         }
-        Scenario::parse(&file, &text, overrides)
+        Scenario::parse_with(&file, &text, overrides, registry)
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) fn workload(root: &mut Table<'_>) -> Result<Workload, Error> {
         records: 0,
         automatic: true,
         poll_records: 500,
+        topics: Vec::new(),
     };
     let Some(mut table) = root.table("workload")? else { return Ok(workload) };
     let limit = u64::from(u32::MAX);

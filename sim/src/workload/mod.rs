@@ -15,6 +15,7 @@ use seedlog::ids::{CallId, TopicName};
 use seedlog::op::Outcome;
 use seedlog::time::Instant;
 
+use crate::app::{Fed, Feeder};
 use crate::cluster::{Cluster, Process};
 use crate::scenario::Scenario;
 use crate::scenario::script::Role;
@@ -44,6 +45,7 @@ pub struct Workload {
     /// All other consumers.
     pub consumers: Vec<ConsumerClient>,
     pub admin: AdminClient,
+    pub feeders: Vec<Feeder>,
     pub history: History,
     /// Whether producers send on their own.
     pub sending: bool,
@@ -76,6 +78,9 @@ impl Workload {
                 Some(_) | None => consumers.push(ConsumerClient::new(scenario, number, process)),
             }
         }
+        let feeders = (0..).zip(cluster.all(Role::Feed)).zip(&scenario.feeds);
+        let feeders =
+            feeders.map(|((number, process), table)| Feeder::new(table, seed, number, process));
         let partitions = |topic: &crate::scenario::Topic| {
             vec![-1; usize::try_from(topic.partitions).expect("few partitions")]
         };
@@ -84,6 +89,7 @@ impl Workload {
             members,
             consumers,
             admin: AdminClient::new(cluster.admin()),
+            feeders: feeders.collect(),
             history: History::default(),
             sending: false,
             automatic: scenario.workload.automatic,
@@ -124,7 +130,9 @@ impl Workload {
                 Some(index) => self.consumers[index].started(world),
             },
             (Role::Admin, true) => self.history.info += self.admin.gone(),
-            (Role::Producer | Role::Admin, false) | (Role::Broker | Role::Controller, _) => {}
+            (Role::Feed, true) => self.history.info += self.feeders[index].gone(),
+            (Role::Producer | Role::Admin | Role::Feed, false)
+            | (Role::Broker | Role::Controller | Role::Store | Role::App, _) => {}
         }
     }
 
@@ -154,7 +162,14 @@ impl Workload {
                 self.count(outcome);
                 self.admin.returned(call, outcome);
             }
-            Role::Broker | Role::Controller => {}
+            Role::Feed => {
+                let Some(fed) = self.feeders[index].returned(call, outcome) else { return };
+                self.count(outcome);
+                if let Some(Fed { topic, partition, offset }) = fed {
+                    self.note_placed(&topic, partition, offset);
+                }
+            }
+            Role::Broker | Role::Controller | Role::Store | Role::App => {}
         }
     }
 
@@ -260,7 +275,8 @@ impl Workload {
     /// Sends that have no answer yet.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.producers.iter().map(ProducerClient::pending).sum()
+        let fed: u64 = self.feeders.iter().map(Feeder::pending).sum();
+        fed + self.producers.iter().map(ProducerClient::pending).sum::<u64>()
     }
 
     /// A transactional producer that is not ready for its next transaction.

@@ -82,7 +82,7 @@ impl ProducerClient {
             sent: 0,
             pending: Vec::new(),
             keys: (0..workload.keys).map(key).collect(),
-            topics: scenario.topics.iter().map(|topic| topic.name.clone()).collect(),
+            topics: workload.topics.iter().cloned().collect(),
             every: workload.every,
             padding: workload.padding,
             rng: seed.stream("producer", u64::from(number), 0),

@@ -30,6 +30,8 @@ pub enum Action {
     /// Sends records from a producer, to a partition or by key.
     Send(NodeExpr, Arc<str>, Option<i32>, u64),
     Flush(NodeExpr),
+    /// A feed sends its next record.
+    Feed(NodeExpr),
     /// A producer's next step of a transaction.
     Transact(TransactAct, NodeExpr),
     /// A producer commits a consumer's positions with its transaction.
@@ -146,7 +148,7 @@ pub enum DiskAct {
     Rot(Option<Part>),
 }
 
-const VERBS: [&str; 39] = [
+const VERBS: [&str; 40] = [
     "crash",
     "start",
     "restart",
@@ -166,6 +168,7 @@ const VERBS: [&str; 39] = [
     "drop",
     "send",
     "flush",
+    "feed",
     "workload",
     "reassign",
     "cancel",
@@ -236,6 +239,7 @@ fn parse(names: &Names, cursor: &mut Cursor, verb: &str) -> Result<Action, Strin
         "drop" => Action::Drop(cursor.expect_word("the name of a hold")?),
         "send" => send(names, cursor)?,
         "flush" => Action::Flush(names.node(cursor)?),
+        "feed" => Action::Feed(names.node(cursor)?),
         "workload" => Action::Workload(on_or_off(cursor)?),
         "reassign" => {
             let part = part(cursor)?;
@@ -447,7 +451,15 @@ fn disk(cursor: &mut Cursor) -> Result<DiskAct, String> {
 mod tests {
     use super::*;
 
-    const NAMES: Names = Names { brokers: 3, controllers: 3, producers: 1, consumers: 1 };
+    const NAMES: Names = Names {
+        brokers: 3,
+        controllers: 3,
+        producers: 1,
+        consumers: 1,
+        stores: 1,
+        feeds: 1,
+        apps: 2,
+    };
 
     fn b(number: u32) -> Group {
         Group::Nodes(vec![NodeExpr::Who(Who { role: Role::Broker, number })])

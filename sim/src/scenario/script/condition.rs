@@ -371,7 +371,15 @@ mod tests {
     use super::*;
     use crate::scenario::script::names::{Role, Who};
 
-    const NAMES: Names = Names { brokers: 3, controllers: 3, producers: 1, consumers: 1 };
+    const NAMES: Names = Names {
+        brokers: 3,
+        controllers: 3,
+        producers: 1,
+        consumers: 1,
+        stores: 1,
+        feeds: 1,
+        apps: 2,
+    };
 
     fn b(number: u32) -> NodeExpr {
         NodeExpr::Who(Who { role: Role::Broker, number })

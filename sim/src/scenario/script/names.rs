@@ -12,6 +12,9 @@ pub struct Names {
     pub controllers: u32,
     pub producers: u32,
     pub consumers: u32,
+    pub stores: u32,
+    pub feeds: u32,
+    pub apps: u32,
 }
 
 /// What a process is.
@@ -22,9 +25,14 @@ pub enum Role {
     Producer,
     Consumer,
     Admin,
+    /// What applications keep their state in, beside the brokers.
+    Store,
+    /// Sends an application its input.
+    Feed,
+    App,
 }
 
-/// One process: b1, c2, p1, k1, a1.
+/// One process: b1, c2, p1, k1, a1, s1, f1, x1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Who {
     pub role: Role,
@@ -41,6 +49,9 @@ impl Role {
             Role::Producer => 'p',
             Role::Consumer => 'k',
             Role::Admin => 'a',
+            Role::Store => 's',
+            Role::Feed => 'f',
+            Role::App => 'x',
         }
     }
 }
@@ -106,6 +117,9 @@ impl Names {
             'p' => (Role::Producer, self.producers, "producers"),
             'k' => (Role::Consumer, self.consumers, "consumers"),
             'a' => (Role::Admin, 1, "admin clients"),
+            's' => (Role::Store, self.stores, "stores"),
+            'f' => (Role::Feed, self.feeds, "feeds"),
+            'x' => (Role::App, self.apps, "applications"),
             _ => return None,
         };
         let number: u32 = chars.as_str().parse().ok()?;

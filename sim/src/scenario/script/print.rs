@@ -117,6 +117,7 @@ impl fmt::Display for Action {
             }
             Action::Send(node, topic, None, records) => write!(f, "send {node} {topic} {records}"),
             Action::Flush(node) => write!(f, "flush {node}"),
+            Action::Feed(node) => write!(f, "feed {node}"),
             Action::Transact(act, node) => write!(f, "{} {node}", act.verb()),
             Action::SendOffsets(producer, consumer) => {
                 write!(f, "send-offsets {producer} {consumer}")
@@ -167,6 +168,7 @@ fn admin(f: &mut fmt::Formatter<'_>, action: &Action) -> fmt::Result {
         | Action::Drop(_)
         | Action::Send(..)
         | Action::Flush(_)
+        | Action::Feed(_)
         | Action::Transact(..)
         | Action::SendOffsets(..)
         | Action::Member(..)
@@ -233,7 +235,15 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back() {
-        let names = Names { brokers: 3, controllers: 3, producers: 1, consumers: 1 };
+        let names = Names {
+            brokers: 3,
+            controllers: 3,
+            producers: 1,
+            consumers: 1,
+            stores: 1,
+            feeds: 1,
+            apps: 2,
+        };
         let lines = [
             "crash b1",
             "restart [b1, c2]",

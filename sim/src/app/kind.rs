@@ -1,0 +1,72 @@
+//! What makes an application: its kind, and what a process of it is started with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use seedlog::defect::Defects;
+use seedlog::ids::Endpoint;
+use seedlog::machine::{Effects, Survived};
+use seedlog::time::Now;
+
+use super::{AppTable, HostedApp};
+
+/// One process of an application, as a scenario wants it.
+#[derive(Clone, Debug)]
+pub struct AppSetup {
+    /// Its process: x1, x2, ..
+    pub client_id: Arc<str>,
+    /// From 1, among those of its `[[app]]`.
+    pub instance: u32,
+    pub bootstrap: Arc<[Endpoint]>,
+    /// The store that stands beside the brokers, if some application of the scenario wants one.
+    pub store: Option<Endpoint>,
+    pub defects: Defects,
+    /// What its `[[app]]` says.
+    pub table: Arc<AppTable>,
+}
+
+/// When and with what a process begins.
+#[derive(Debug)]
+pub struct Begin {
+    pub seed: [u8; 32],
+    pub now: Now,
+    pub survived: Survived,
+}
+
+/// A kind of application, by the name that scenarios use.
+pub trait AppKind: Send + Sync {
+    /// The keys of an `[[app]]` that only this kind knows.
+    fn keys(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Takes one of [`AppKind::keys`].
+    ///
+    /// # Errors
+    /// What is wrong with the value.
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        Err(format!("{key} = {value:?} means nothing here"))
+    }
+
+    /// Whether it needs a store beside the brokers.
+    fn wants_store(&self) -> bool {
+        false
+    }
+
+    /// Starts one process of it.
+    fn start(&self, setup: &AppSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp>;
+
+    fn clone_box(&self) -> Box<dyn AppKind>;
+}
+
+impl fmt::Debug for dyn AppKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppKind")
+    }
+}
+
+impl Clone for Box<dyn AppKind> {
+    fn clone(&self) -> Self {
+        (**self).clone_box()
+    }
+}

@@ -1,0 +1,23 @@
+//! Applications in the simulator, and the door for a user's own.
+//!
+//! An application is a machine on the client API (`seedlog::client::app`, or anybody's). A scenario
+//! names its kind in `[[app]]`; a [`Registry`] knows the kinds, and those that come with seedlog go
+//! through it as a user's do. What they work on is sent by `[[feed]]`s.
+
+mod cast;
+mod feed;
+mod feeder;
+mod hosted;
+mod kind;
+mod registry;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use cast::{STORE, store, unwritten};
+pub use feed::{Feed, HostedFeed, keyed};
+pub use feeder::{Fed, Feeder};
+pub use hosted::{Application, HostedApp};
+pub use kind::{AppKind, AppSetup, Begin};
+pub use registry::Registry;
+pub use table::{AppTable, FeedTable, Surroundings, apps, duration, feeds, number};

@@ -1,0 +1,53 @@
+//! Kinds of applications and of feeds, by the names that scenarios use.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{AppKind, HostedFeed};
+
+/// What `[[app]]` and `[[feed]]` may name. What comes with seedlog is in it as what a user adds is.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    apps: BTreeMap<Arc<str>, Box<dyn AppKind>>,
+    feeds: BTreeMap<Arc<str>, Box<dyn HostedFeed>>,
+}
+
+impl Registry {
+    /// The applications that come with seedlog.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Registry::default()
+    }
+
+    /// Adds a kind of application; the name's last kind counts.
+    pub fn add_app(&mut self, name: &str, kind: Box<dyn AppKind>) {
+        self.apps.insert(name.into(), kind);
+    }
+
+    /// Adds a kind of feed; the name's last kind counts.
+    pub fn add_feed(&mut self, name: &str, feed: Box<dyn HostedFeed>) {
+        self.feeds.insert(name.into(), feed);
+    }
+
+    #[must_use]
+    pub fn app(&self, name: &str) -> Option<Box<dyn AppKind>> {
+        self.apps.get(name).cloned()
+    }
+
+    #[must_use]
+    pub fn feed(&self, name: &str) -> Option<Box<dyn HostedFeed>> {
+        self.feeds.get(name).cloned()
+    }
+
+    /// The names of all kinds of applications, sorted.
+    #[must_use]
+    pub fn app_names(&self) -> Vec<&str> {
+        self.apps.keys().map(|name| &**name).collect()
+    }
+
+    /// The names of all kinds of feeds, sorted.
+    #[must_use]
+    pub fn feed_names(&self) -> Vec<&str> {
+        self.feeds.keys().map(|name| &**name).collect()
+    }
+}

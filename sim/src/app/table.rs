@@ -1,0 +1,214 @@
+//! Reads `[[app]]` and `[[feed]]`.
+
+use std::sync::Arc;
+
+use seedlog::config::{ConsumerConfig, ProducerConfig};
+use seedlog::ids::TopicName;
+use seedlog::time::Duration;
+
+use super::{AppKind, HostedFeed, Registry};
+use crate::scenario::Error;
+use crate::scenario::read::{Table, suggestion};
+use crate::scenario::text::Place;
+use crate::scenario::value::{Ratio, Span, parse_duration};
+
+/// What an `[[app]]` says of every kind.
+#[derive(Clone, Debug)]
+pub struct AppTable {
+    /// The kind's name.
+    pub name: Arc<str>,
+    pub kind: Box<dyn AppKind>,
+    /// Processes of it.
+    pub instances: u32,
+    pub input: Vec<TopicName>,
+    pub output: Vec<TopicName>,
+    pub group: Arc<str>,
+    pub consumer: ConsumerConfig,
+    pub producer: ProducerConfig,
+}
+
+/// What a `[[feed]]` says of every kind.
+#[derive(Clone, Debug)]
+pub struct FeedTable {
+    pub name: Arc<str>,
+    pub feed: Box<dyn HostedFeed>,
+    pub topic: TopicName,
+    /// Time between two sends.
+    pub every: Span,
+    /// Sends that may be unanswered.
+    pub pending: u64,
+    /// Stop after so many new records; 0: go on.
+    pub records: u64,
+    /// How often a record is sent once more although it was acknowledged.
+    pub repeat: Ratio,
+}
+
+/// What the tables are read against.
+pub struct Surroundings<'a> {
+    pub registry: &'a Registry,
+    pub topics: &'a [crate::scenario::Topic],
+    /// What `[consumer]` and `[producer]` say: an application begins with that.
+    pub consumer: &'a ConsumerConfig,
+    pub producer: &'a ProducerConfig,
+}
+
+/// Reads all `[[app]]`.
+///
+/// # Errors
+/// The first thing that is wrong, with its place and its cure.
+pub fn apps(root: &mut Table<'_>, around: &Surroundings<'_>) -> Result<Vec<Arc<AppTable>>, Error> {
+    root.tables("app")?.into_iter().map(|table| Ok(Arc::new(app(table, around)?))).collect()
+}
+
+/// Reads all `[[feed]]`.
+///
+/// # Errors
+/// The first thing that is wrong, with its place and its cure.
+pub fn feeds(
+    root: &mut Table<'_>,
+    around: &Surroundings<'_>,
+) -> Result<Vec<Arc<FeedTable>>, Error> {
+    root.tables("feed")?.into_iter().map(|table| Ok(Arc::new(feed(table, around)?))).collect()
+}
+
+/// The kind that a table names, and where.
+fn kind(table: &mut Table<'_>, what: &str, known: &[&str]) -> Result<(Place, String), Error> {
+    let (place, at) = (table.place(), table.place_of("kind"));
+    match table.string("kind")? {
+        Some(name) if known.contains(&&*name) => Ok((at, name)),
+        Some(name) => {
+            let what = format!("unknown kind of {what} {name:?}");
+            Err(table.error("kind", at, what, &suggestion(&name, known)))
+        }
+        None => {
+            let cure = format!("add kind = {:?}", known.first().unwrap_or(&"mine"));
+            Err(table.error("kind", place, "it has no kind", &cure))
+        }
+    }
+}
+
+/// Topics of the scenario under one key.
+fn topics(
+    table: &mut Table<'_>,
+    key: &'static str,
+    around: &Surroundings<'_>,
+) -> Result<Vec<TopicName>, Error> {
+    let known: Vec<&str> = around.topics.iter().map(|topic| &*topic.name).collect();
+    let named = table.strings(key)?;
+    let topic =
+        |(place, name): (Place, String)| match around.topics.iter().find(|t| *t.name == *name) {
+            Some(topic) => Ok(topic.name.clone()),
+            None => {
+                let what = format!("there is no topic {name:?}");
+                Err(table.error(key, place, what, &suggestion(&name, &known)))
+            }
+        };
+    named.into_iter().map(topic).collect()
+}
+
+fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Error> {
+    let (_, name) = kind(&mut table, "application", &around.registry.app_names())?;
+    let kind = around.registry.app(&name).expect("the name is one of the registry");
+    let at = table.place_of("input");
+    let mut app = AppTable {
+        instances: u32::try_from(table.number("instances", 1, 100)?.unwrap_or(1))
+            .expect("the range was checked"),
+        input: topics(&mut table, "input", around)?,
+        output: topics(&mut table, "output", around)?,
+        group: table.string("group")?.unwrap_or_else(|| name.clone()).into(),
+        consumer: around.consumer.clone(),
+        producer: around.producer.clone(),
+        name: name.into(),
+        kind,
+    };
+    if app.input.is_empty() {
+        return Err(table.error("input", at, "it has no input", "name a topic of the scenario"));
+    }
+    let (path, prefix) = (table.nameless(), table.name(""));
+    for (place, key, value) in table.settings() {
+        let result = set(&mut app, &key, &value);
+        result
+            .map_err(|(what, cure)| path.error(&format!("{prefix}.{key}"), place, what, &cure))?;
+    }
+    Ok(app)
+}
+
+/// One setting of its own kind, or of its clients.
+fn set(app: &mut AppTable, key: &str, value: &str) -> Result<(), (String, String)> {
+    let plain = |what: String| (what, String::new());
+    if app.kind.keys().contains(&key) {
+        return app.kind.set(key, value).map_err(plain);
+    }
+    let consumes = ConsumerConfig::NAMES.contains(&key);
+    let produces = ProducerConfig::NAMES.contains(&key);
+    if consumes {
+        app.consumer.set(key, value).map_err(plain)?;
+    }
+    if produces {
+        app.producer.set(key, value).map_err(plain)?;
+    }
+    if consumes || produces {
+        return Ok(());
+    }
+    let mut known = vec!["kind", "instances", "input", "output", "group"];
+    known.extend(app.kind.keys());
+    known.extend(ConsumerConfig::NAMES);
+    known.extend(ProducerConfig::NAMES);
+    Err(("unknown key".into(), suggestion(key, &known)))
+}
+
+fn feed(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<FeedTable, Error> {
+    let (_, name) = kind(&mut table, "feed", &around.registry.feed_names())?;
+    let at = table.place_of("topic");
+    let topic = topics(&mut table, "topic", around)?;
+    let [topic] = &topic[..] else {
+        return Err(table.error("topic", at, "a feed fills one topic", "name one"));
+    };
+    let millis = Duration::from_millis;
+    let every = table.place_of("every");
+    let limit = u64::from(u32::MAX);
+    let mut feed = FeedTable {
+        feed: around.registry.feed(&name).expect("the name is one of the registry"),
+        topic: topic.clone(),
+        every: table.span("every")?.unwrap_or(Span::new(millis(10), millis(10))),
+        pending: table.number("pending", 1, limit)?.unwrap_or(64),
+        records: table.number("records", 0, limit)?.unwrap_or(0),
+        repeat: table.ratio("repeat")?.unwrap_or(Ratio::NEVER),
+        name: name.into(),
+    };
+    if feed.every.high < Duration::from_micros(1) {
+        let what = format!("{} between one and the next: time would stand still", feed.every);
+        return Err(table.error("every", every, what, "let at least 1us pass"));
+    }
+    let (path, prefix) = (table.nameless(), table.name(""));
+    for (place, key, value) in table.settings() {
+        let known = feed.feed.keys();
+        let result = if known.contains(&&*key) {
+            feed.feed.set(&key, &value).map_err(|what| (what, String::new()))
+        } else {
+            let mut all = vec!["kind", "topic", "every", "pending", "records", "repeat"];
+            all.extend(known);
+            Err(("unknown key".into(), suggestion(&key, &all)))
+        };
+        result
+            .map_err(|(what, cure)| path.error(&format!("{prefix}.{key}"), place, what, &cure))?;
+    }
+    Ok(feed)
+}
+
+/// A duration among a kind's own keys.
+///
+/// # Errors
+/// What it has to be.
+pub fn duration(value: &str) -> Result<Duration, String> {
+    parse_duration(value)
+        .ok_or_else(|| format!("expected a duration such as \"10s\", found {value:?}"))
+}
+
+/// A whole number among a kind's own keys.
+///
+/// # Errors
+/// What it has to be.
+pub fn number<T: std::str::FromStr>(value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| format!("expected a whole number, found {value:?}"))
+}

@@ -1,0 +1,37 @@
+//! Feeds send when they are due; what they were told is acknowledged is to be read.
+
+use super::{Run, Token};
+use crate::scenario::script::{Action, NodeExpr, Role, Who};
+
+impl Run {
+    /// Every feed begins to send.
+    pub(super) fn begin_feeding(&mut self) {
+        for feed in 0..self.workload.feeders.len() {
+            self.next_feed(feed);
+        }
+    }
+
+    fn next_feed(&mut self, feed: usize) {
+        let pause = self.workload.feeders[feed].pause();
+        self.world.control(self.world.now() + pause, Token::Feed(feed).encode());
+    }
+
+    pub(super) fn feed_due(&mut self, feed: usize) {
+        let feeder = &self.workload.feeders[feed];
+        let wants = feeder.wants(self.workload.sending);
+        if wants && self.world.is_up(feeder.process) {
+            let number = u32::try_from(feed + 1).expect("few feeds");
+            self.decided(&Action::Feed(NodeExpr::Who(Who { role: Role::Feed, number })));
+        }
+        self.next_feed(feed);
+    }
+
+    /// One send of a feed: of what it has to repeat, or of something new.
+    pub(super) fn feed(&mut self, node: &NodeExpr) -> bool {
+        let Some(process) = self.node(node) else { return false };
+        let mut feeders = self.workload.feeders.iter_mut();
+        let Some(feeder) = feeders.find(|feeder| feeder.process == process) else { return false };
+        feeder.send(&mut self.world);
+        true
+    }
+}
