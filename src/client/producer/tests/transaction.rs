@@ -14,7 +14,7 @@ pub(super) const CONFIG: fn(TransactionVersion) -> ProducerConfig = |transaction
     ProducerConfig { transaction_protocol, linger: Duration::ZERO, ..config() }
 };
 
-pub(super) fn transactional(version: TransactionVersion, defects: Defects) -> Script<Producer> {
+fn transactional(version: TransactionVersion, defects: Defects) -> Script<Producer> {
     let setup = Arc::new(ProducerSetup {
         client_id: "p1".into(),
         bootstrap: [endpoint(1)].into(),
@@ -46,7 +46,7 @@ pub(super) fn identified(error: ErrorCode, epoch: i16) -> Response {
     })
 }
 
-pub(super) fn added(error: ErrorCode) -> Response {
+fn added(error: ErrorCode) -> Response {
     Response::AddPartitionsToTxn(AddPartitionsToTxnResponse {
         error: ErrorCode::None,
         transactions: vec![("p1".into(), vec![("orders".into(), 0, error)])],
@@ -63,13 +63,13 @@ pub(super) fn ended(error: ErrorCode, epoch: i16) -> Response {
 
 /// The API, and for EndTxn what and in which epoch.
 pub(super) fn name(asked: &Asked) -> (i32, String) {
-    let what = match &*asked.request {
-        Request::EndTxn(end) => {
-            let what = if end.commit { "commit" } else { "abort" };
-            format!("{what} {}", end.producer_epoch.0)
-        }
-        Request::InitProducerId(init) => format!("init {}", init.producer_epoch.0),
-        other => other.api().name().into(),
+    let what = if let Request::EndTxn(end) = &*asked.request {
+        let what = if end.commit { "commit" } else { "abort" };
+        format!("{what} {}", end.producer_epoch.0)
+    } else if let Request::InitProducerId(init) = &*asked.request {
+        format!("init {}", init.producer_epoch.0)
+    } else {
+        asked.request.api().name().into()
     };
     (asked.node, what)
 }

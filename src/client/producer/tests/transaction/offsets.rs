@@ -23,7 +23,7 @@ pub(super) fn offsets() -> Op {
     }
 }
 
-pub(super) fn committed(error: ErrorCode) -> Response {
+fn committed(error: ErrorCode) -> Response {
     Response::TxnOffsetCommit(TxnOffsetCommitResponse { partitions: vec![(topic_ref(), 0, error)] })
 }
 
