@@ -33,12 +33,15 @@ pub(crate) struct Network<T> {
     channels: Channels<NodeId, Tag<T>>,
     /// What the owner wants to know of, sorted.
     topics: Vec<TopicName>,
+    /// How often something was added there, as of now and of the last answer.
+    wants: (u64, u64),
     refresh: Refresh,
 }
 
 #[derive(Clone, Debug)]
 enum Tag<T> {
-    Metadata,
+    /// With what was wanted then.
+    Metadata(u64),
     Owner(T),
 }
 
@@ -75,6 +78,7 @@ impl<T> Network<T> {
             metadata: Metadata::default(),
             channels: Channels::new(config.space, config.reconnect),
             topics: Vec::new(),
+            wants: (0, 0),
             refresh: Refresh {
                 wanted: true,
                 in_flight: false,
@@ -90,6 +94,7 @@ impl<T> Network<T> {
     pub fn want(&mut self, topic: &TopicName) {
         if let Err(index) = self.topics.binary_search(topic) {
             self.topics.insert(index, topic.clone());
+            self.wants.0 += 1;
             self.refresh.wanted = true;
             self.refresh.not_before = Instant::ZERO;
             self.refresh.fruitless = 0;
@@ -99,6 +104,12 @@ impl<T> Network<T> {
     /// Asks for no other topics any longer.
     pub fn retain(&mut self, keep: impl Fn(&TopicName) -> bool) {
         self.topics.retain(keep);
+    }
+
+    /// Whether some broker has answered for all the topics that are wanted: those that are not in
+    /// the metadata are not there.
+    pub fn is_told(&self) -> bool {
+        self.wants.0 == self.wants.1
     }
 
     /// Asks for metadata as soon as the backoff allows.
@@ -121,7 +132,7 @@ impl<T> Network<T> {
             allow_auto_topic_creation: self.config.auto_create_topics,
         }));
         let deadline = now + self.config.request_timeout;
-        self.channels.send(&node, request, deadline, Tag::Metadata, out);
+        self.channels.send(&node, request, deadline, Tag::Metadata(self.wants.0), out);
         self.refresh.wanted = false;
         self.refresh.in_flight = true;
         self.refresh.dialled = None;
@@ -195,7 +206,18 @@ impl<T> Network<T> {
         tag: T,
         out: &mut Effects,
     ) {
-        let deadline = now + self.config.request_timeout;
+        self.send_within(now + self.config.request_timeout, node, request, tag, out);
+    }
+
+    /// [`Self::send`], with an answer by that time.
+    pub fn send_within(
+        &mut self,
+        deadline: Instant,
+        node: NodeId,
+        request: Request,
+        tag: T,
+        out: &mut Effects,
+    ) {
         self.channels.send(&node, Arc::new(request), deadline, Tag::Owner(tag), out);
     }
 
@@ -254,7 +276,7 @@ impl<T> Network<T> {
         let mut owners = Vec::new();
         for tag in tags {
             match tag {
-                Tag::Metadata => {
+                Tag::Metadata(_) => {
                     self.refresh.in_flight = false;
                     self.back_off(now, rng);
                 }
@@ -280,7 +302,8 @@ impl<T> Network<T> {
         match self.channels.answered(conn, correlation) {
             None => News::Nothing,
             Some((node, Tag::Owner(tag))) => News::Answer(node, tag, response),
-            Some((_, Tag::Metadata)) => {
+            Some((_, Tag::Metadata(wants))) => {
+                self.wants.1 = wants;
                 self.refresh.in_flight = false;
                 self.refresh.due = now + self.config.metadata_max_age;
                 if let Response::Metadata(metadata) = &*response

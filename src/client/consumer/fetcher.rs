@@ -6,13 +6,14 @@ use alloc::vec::Vec;
 
 use crate::client::consumer::Consumer;
 use crate::client::consumer::buffer::Reading;
+use crate::client::consumer::membership::Sent;
 use crate::client::consumer::position::{Position, Question, Slot, State};
 use crate::client::errors::{is_retriable, is_stale_metadata};
 use crate::client::metadata::Leader;
 use crate::config::{IsolationLevel, OffsetReset};
 use crate::error::ErrorCode;
 use crate::event::{Event, Mark};
-use crate::ids::{LeaderEpoch, NodeId, Offset, TopicRef};
+use crate::ids::{CallId, LeaderEpoch, NodeId, Offset, TopicRef};
 use crate::machine::Effects;
 use crate::message::fetch::{FetchPartition, FetchRequest, FetchedPartition, Isolation};
 use crate::message::offsets::{
@@ -25,9 +26,22 @@ use crate::time::{Instant, earliest};
 /// What a request asked, partition by partition in the order of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    Records { node: NodeId, of: Vec<(u64, Position)> },
+    Records {
+        node: NodeId,
+        of: Vec<(u64, Position)>,
+    },
     Offsets(Vec<u64>),
     EpochEnds(Vec<(u64, Position)>),
+    /// Who coordinates the group.
+    Coordinator,
+    /// Of the coordinator: a step of the membership.
+    Member(Sent),
+    Commit,
+    /// Where slots go on.
+    Committed(Vec<u64>),
+    /// For the application.
+    Lookup(CallId),
+    Farewell,
 }
 
 /// What one broker is to be asked.
@@ -201,6 +215,7 @@ impl Consumer {
     pub(super) fn answered(
         &mut self,
         now: Instant,
+        node: NodeId,
         asked: Asked,
         response: &Response,
         out: &mut Effects,
@@ -223,6 +238,8 @@ impl Consumer {
             for ((fence, position), answer) in of.iter().zip(&response.partitions) {
                 self.validated(now, *fence, *position, answer, out);
             }
+        } else if asked.is_coordinators() {
+            self.coordinated(now, node, &asked, response, out);
         } else {
             self.unanswered(now, [asked].into());
         }
@@ -232,7 +249,6 @@ impl Consumer {
                 self.failed(now, index, ErrorCode::NetworkException);
             }
         }
-        self.deliver(out);
     }
 
     /// Requests whose connection broke, that were not answered in time, or answered with garbage.
@@ -241,6 +257,7 @@ impl Consumer {
             if let Asked::Records { node, .. } = &asked {
                 self.fetching.remove(node);
             }
+            self.not_coordinated(now, &asked);
             for fence in asked.fences() {
                 if let Some(index) = self.slot(fence) {
                     self.failed(now, index, ErrorCode::NetworkException);
@@ -254,14 +271,14 @@ impl Consumer {
     }
 
     /// The slot that a question was about, unless it went elsewhere meanwhile.
-    fn answered_slot(&mut self, fence: u64) -> Option<usize> {
+    pub(super) fn answered_slot(&mut self, fence: u64) -> Option<usize> {
         let index = self.slot(fence)?;
         self.slots[index].asked = false;
         Some(index)
     }
 
     /// A question was not answered, or with an error: asks again later, or gives up.
-    fn failed(&mut self, now: Instant, index: usize, error: ErrorCode) {
+    pub(super) fn failed(&mut self, now: Instant, index: usize, error: ErrorCode) {
         if is_stale_metadata(error) {
             self.network.request_refresh();
         }
@@ -397,10 +414,28 @@ impl Consumer {
 impl Asked {
     fn fences(&self) -> Vec<u64> {
         match self {
-            Asked::Offsets(of) => of.clone(),
+            Asked::Offsets(of) | Asked::Committed(of) => of.clone(),
+            Asked::Coordinator
+            | Asked::Member(_)
+            | Asked::Commit
+            | Asked::Lookup(_)
+            | Asked::Farewell => Vec::new(),
             Asked::Records { node: _, of } | Asked::EpochEnds(of) => {
                 of.iter().map(|(fence, _)| *fence).collect()
             }
+        }
+    }
+
+    /// Whether the answer is about the group.
+    fn is_coordinators(&self) -> bool {
+        match self {
+            Asked::Records { .. } | Asked::Offsets(_) | Asked::EpochEnds(_) => false,
+            Asked::Coordinator
+            | Asked::Member(_)
+            | Asked::Commit
+            | Asked::Committed(_)
+            | Asked::Lookup(_)
+            | Asked::Farewell => true,
         }
     }
 }

@@ -1,12 +1,23 @@
-//! The consumer: reads assigned partitions from their leaders, each record once and in order.
+//! The consumer: reads partitions that it or its group assigns from their leaders, each record once
+//! and in order.
 //!
 //! - `position`: where it stands in a partition, and what it must learn before it goes on.
 //! - `fetcher`: long-polls each leader with one fetch at a time, resets and validates positions.
 //! - `buffer`: fetched batches, opened only when the application polls.
+//! - `poll`: what the application is handed, one thing at a time.
+//! - `group`: the coordinator, and what it is asked; `membership`: the member's part in the group's
+//!   protocols; [`assignor`]: what a leader of the classic one does.
+//! - `commit`, `autocommit`, `committed`: the group's offsets.
 
 pub mod assignor;
+mod autocommit;
 mod buffer;
+mod commit;
+mod committed;
 mod fetcher;
+mod group;
+mod membership;
+mod poll;
 mod position;
 #[cfg(test)]
 mod tests;
@@ -18,6 +29,8 @@ use alloc::vec::Vec;
 use crate::channel::Backoff;
 use crate::client::consumer::assignor::CustomAssignor;
 use crate::client::consumer::fetcher::Asked;
+use crate::client::consumer::group::Group;
+use crate::client::consumer::poll::Poll;
 use crate::client::consumer::position::{Position, Slot, State};
 use crate::client::network::{Network, NetworkConfig, News};
 use crate::config::ConsumerConfig;
@@ -26,8 +39,7 @@ use crate::error::ErrorCode;
 use crate::ids::{CallId, Endpoint, NodeId, Offset, TopicName};
 use crate::machine::{Effect, Effects, Input, Machine};
 use crate::message::offsets::OffsetSpec;
-use crate::op::{ConsumedRecord, Op, Outcome, SeekTo};
-use crate::record::Record;
+use crate::op::{Op, Outcome, SeekTo};
 use crate::rng::Rng;
 use crate::time::{Instant, Now, earliest};
 
@@ -69,16 +81,9 @@ pub struct Consumer {
     /// Which partition comes first in a request and in a poll.
     turn: usize,
     poll: Option<Poll>,
+    group: Option<Group>,
     closed: bool,
     wake: Option<Instant>,
-}
-
-/// A poll that waits for records.
-#[derive(Clone, Copy, Debug)]
-struct Poll {
-    call: CallId,
-    max_records: usize,
-    until: Instant,
 }
 
 impl Consumer {
@@ -97,6 +102,7 @@ impl Consumer {
             },
             auto_create_topics: false,
         };
+        let group = setup.group.as_ref().map(|group| Group::new(group, network.retry));
         Consumer {
             setup: Arc::clone(setup),
             rng: Rng::new(seed),
@@ -106,6 +112,7 @@ impl Consumer {
             fetching: BTreeSet::new(),
             turn: 0,
             poll: None,
+            group,
             closed: false,
             wake: Some(now.mono),
         }
@@ -121,36 +128,45 @@ impl Consumer {
         self.fences
     }
 
-    fn called(&mut self, now: Now, call: CallId, op: &Op, out: &mut Effects) {
+    fn called(&mut self, now: Instant, call: CallId, op: &Op, out: &mut Effects) {
         let result = match op {
-            _ if self.closed => Err(ErrorCode::InvalidRequest),
+            _ if self.closed || self.group.as_ref().is_some_and(Group::is_closing) => {
+                Err(ErrorCode::InvalidRequest)
+            }
             Op::Poll { max_records, timeout } => {
-                if self.poll.is_some() {
-                    Err(ErrorCode::InvalidRequest)
-                } else {
-                    let max_records = (*max_records).max(1);
-                    self.poll = Some(Poll { call, max_records, until: now.mono + *timeout });
-                    return self.deliver(out);
+                match self.poll(now, call, *max_records, *timeout) {
+                    Ok(()) => return,
+                    Err(error) => Err(error),
                 }
             }
-            Op::Assign(partitions) => {
-                self.assign(partitions);
+            Op::Commit(positions) => match self.commit_called(now, call, positions.as_deref()) {
+                Ok(true) => return,
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            },
+            Op::Committed(partitions) => match self.look_up(now, call, partitions) {
+                Ok(()) => return,
+                Err(error) => Err(error),
+            },
+            Op::Unsubscribe | Op::Close if self.group.is_some() => {
+                match self.leave(now, call, *op == Op::Close, out) {
+                    Ok(()) => return,
+                    Err(error) => Err(error),
+                }
+            }
+            Op::Close => {
+                self.shut_down(out);
                 Ok(())
             }
+            Op::Subscribe(topics) => self.subscribe(now, topics),
+            Op::Assign(partitions) => self.assign(now, partitions),
             Op::Seek { topic, partition, to } => self.seek(topic, *partition, *to),
             Op::Pause { topic, partition } => self.pause(topic, *partition, true),
             Op::Resume { topic, partition } => self.pause(topic, *partition, false),
-            Op::Close => {
-                self.close(out);
-                Ok(())
-            }
-            Op::Send(_)
+            Op::Unsubscribe
+            | Op::Send(_)
             | Op::Flush
             | Op::Admin(_)
-            | Op::Subscribe(_)
-            | Op::Unsubscribe
-            | Op::Commit(_)
-            | Op::Committed(_)
             | Op::InitTransactions
             | Op::BeginTransaction
             | Op::SendOffsets { .. }
@@ -165,24 +181,37 @@ impl Consumer {
     }
 
     /// Keeps the positions of partitions that stay.
-    fn assign(&mut self, partitions: &[(TopicName, i32)]) {
+    fn assign(&mut self, now: Instant, partitions: &[(TopicName, i32)]) -> Result<(), ErrorCode> {
+        if let Some(group) = &mut self.group {
+            if group.membership.is_some() {
+                return Err(ErrorCode::InvalidRequest);
+            }
+            group.auto_at = now + self.setup.config.auto_commit_interval;
+        }
         let mut wanted: Vec<(TopicName, i32)> = partitions.to_vec();
         wanted.sort();
         wanted.dedup();
+        self.place(&wanted);
+        Ok(())
+    }
+
+    /// Makes the slots these sorted partitions; those that stay keep their positions.
+    fn place(&mut self, partitions: &[(TopicName, i32)]) {
         let mut old = core::mem::take(&mut self.slots);
-        for (topic, partition) in wanted {
-            let kept = old.iter().position(|s| s.topic == topic && s.partition == partition);
+        for (topic, partition) in partitions {
+            let kept = old.iter().position(|s| s.topic == *topic && s.partition == *partition);
             if let Some(index) = kept {
                 self.slots.push(old.swap_remove(index));
                 continue;
             }
-            self.network.want(&topic);
-            let (fence, state) =
-                (self.next_fence(), self.initial_state(ErrorCode::OffsetOutOfRange));
-            self.slots.push(Slot::new(topic, partition, fence, state));
+            let fence = self.next_fence();
+            let state = match self.group {
+                Some(_) => State::Committed,
+                None => self.initial_state(ErrorCode::OffsetOutOfRange),
+            };
+            self.slots.push(Slot::new(topic.clone(), *partition, fence, state));
         }
-        let slots = &self.slots;
-        self.network.retain(|topic| slots.iter().any(|slot| slot.topic == *topic));
+        self.watch_topics();
     }
 
     fn find(&mut self, topic: &str, partition: i32) -> Result<usize, ErrorCode> {
@@ -214,57 +243,28 @@ impl Consumer {
         Ok(())
     }
 
-    fn close(&mut self, out: &mut Effects) {
+    fn shut_down(&mut self, out: &mut Effects) {
         if let Some(poll) = self.poll.take() {
-            let none: Arc<[ConsumedRecord]> = Arc::new([]);
-            out.push(Effect::Return { call: poll.call, outcome: Outcome::Polled(none) });
+            let outcome = Outcome::Polled(Arc::new([]));
+            out.push(Effect::Return { call: poll.call, outcome });
         }
         self.slots.clear();
         self.network.shut_down(out);
         self.closed = true;
     }
 
-    /// Answers the waiting poll if there is something to answer with.
-    fn deliver(&mut self, out: &mut Effects) {
-        let Some(poll) = self.poll else { return };
-        let mut taken = Vec::new();
-        let count = self.slots.len();
-        for step in 0..count {
-            if taken.len() == poll.max_records {
-                break;
-            }
-            let slot = &mut self.slots[(self.turn + step) % count];
-            take(slot, poll.max_records, &mut taken);
-        }
-        let failed = self.slots.iter().find_map(|slot| match slot.state {
-            State::Failed(error) => Some(error),
-            State::Reset(_) | State::At(_) => None,
-        });
-        let outcome = match failed {
-            Some(error) if taken.is_empty() => Outcome::Failed(error),
-            Some(_) | None if taken.is_empty() => return,
-            Some(_) | None => Outcome::Polled(taken.into()),
-        };
-        self.turn = self.turn.wrapping_add(1);
-        self.poll = None;
-        out.push(Effect::Return { call: poll.call, outcome });
-    }
-
-    fn work(&mut self, now: Now, out: &mut Effects) {
-        if let Some(poll) = self.poll
-            && poll.until <= now.mono
-        {
-            self.poll = None;
-            let none: Arc<[ConsumedRecord]> = Arc::new([]);
-            out.push(Effect::Return { call: poll.call, outcome: Outcome::Polled(none) });
-        }
-        let next = self.ask(now.mono, out);
-        self.network.pump(now.mono, &mut self.rng, out);
-        let poll = self.poll.map(|poll| poll.until);
-        self.wake = earliest(earliest(next, poll), self.network.deadline());
+    fn work(&mut self, now: Instant, out: &mut Effects) {
+        self.step_group(now, out);
         if self.closed {
-            self.wake = None;
+            return;
         }
+        self.deliver(now, out);
+        let group = self.ask_group(now, out);
+        let next = self.ask(now, out);
+        self.network.pump(now, &mut self.rng, out);
+        let poll = self.poll.map(|poll| poll.until);
+        let own = earliest(earliest(next, poll), group);
+        self.wake = earliest(own, self.network.deadline());
     }
 
     /// The next offset that the application will get, by topic and partition.
@@ -284,69 +284,31 @@ impl Consumer {
             let waits = slot.buffer.is_empty() || slot.position().is_some();
             assert!(waits, "records wait only at a position");
         }
+        if let Some(group) = &self.group {
+            group.holding.check();
+        }
         let names = self.slots.iter().map(|slot| (&slot.topic, slot.partition));
         assert!(names.is_sorted(), "the assignment is sorted");
-    }
-}
-
-/// Moves records of one partition to the application.
-fn take(slot: &mut Slot, max_records: usize, taken: &mut Vec<ConsumedRecord>) {
-    if slot.paused {
-        return;
-    }
-    while taken.len() < max_records {
-        let Some(position) = slot.position() else { return };
-        match slot.buffer.next(position.offset) {
-            Ok(None) => return,
-            Ok(Some((record, reached))) => {
-                slot.reached(reached);
-                let Some(record) = record else { continue };
-                if slot.not_older_than.is_some_and(|time| record.timestamp < time) {
-                    continue;
-                }
-                slot.not_older_than = None;
-                taken.push(consumed(slot, record));
-            }
-            Err(error) => {
-                slot.buffer.clear();
-                slot.state = State::Failed(error.code());
-            }
-        }
-    }
-}
-
-fn consumed(slot: &Slot, record: Record) -> ConsumedRecord {
-    let headers = record.headers.into_iter().map(|(key, value)| {
-        let key = alloc::string::String::from_utf8_lossy(&key);
-        (Arc::from(&*key), value)
-    });
-    ConsumedRecord {
-        topic: slot.topic.clone(),
-        partition: slot.partition,
-        offset: record.offset,
-        timestamp: record.timestamp,
-        key: record.key,
-        value: record.value,
-        headers: headers.collect(),
     }
 }
 
 impl Machine for Consumer {
     fn step(&mut self, now: Now, input: Input, out: &mut Effects) {
         if let Input::Call { call, op } = input {
-            self.called(now, call, &op, out);
+            self.called(now.mono, call, &op, out);
         } else {
             match self.network.take(now.mono, input, &mut self.rng, out) {
                 News::Nothing => {}
                 News::Failed(requests) => self.unanswered(now.mono, requests),
-                News::Answer(_, asked, response) => {
-                    self.answered(now.mono, asked, &response, out);
+                News::Answer(node, asked, response) => {
+                    self.answered(now.mono, node, asked, &response, out);
                 }
             }
         }
         if !self.closed {
-            self.work(now, out);
-        } else {
+            self.work(now.mono, out);
+        }
+        if self.closed {
             self.wake = None;
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct Slot {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
+    /// Ask the coordinator where the group has come to (OffsetFetch).
+    Committed,
     /// Ask the leader where that is (ListOffsets).
     Reset(OffsetSpec),
     At(Position),
@@ -98,7 +100,7 @@ impl Slot {
         }
         match &mut self.state {
             State::Reset(spec) => Some(Question::Offset(*spec)),
-            State::Failed(_) => None,
+            State::Committed | State::Failed(_) => None,
             State::At(position) => {
                 if position.topic == TopicId::ZERO {
                     position.topic = topic;
@@ -130,7 +132,7 @@ impl Slot {
     pub fn position(&self) -> Option<Position> {
         match self.state {
             State::At(position) => Some(position),
-            State::Reset(_) | State::Failed(_) => None,
+            State::Committed | State::Reset(_) | State::Failed(_) => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The consumer on a scripted cluster: what it asks, and what it delivers.
 
+mod storm;
+
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -16,6 +18,7 @@ use crate::message::offsets::{
     EpochEnd, ListOffsetsResponse, ListedOffset, OffsetForLeaderEpochResponse,
 };
 use crate::message::{Records, Request, Response};
+use crate::op::ConsumedRecord;
 use crate::record::{Builder, marker, stamp};
 use crate::time::Timestamp;
 

@@ -100,7 +100,11 @@ impl GroupCoordinator {
         }
     }
 
-    fn check_commit(&self, by: &Committer, transactional: bool) -> Result<(), ErrorCode> {
+    pub(super) fn check_commit(
+        &self,
+        by: &Committer,
+        transactional: bool,
+    ) -> Result<(), ErrorCode> {
         match self.groups.get(&by.group) {
             Some(group) => group.check_commit(by, transactional),
             // Whoever is in no group commits for one that nobody is in.

@@ -23,7 +23,7 @@ mod offsets;
 mod record;
 mod remove;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod waiting;
 
 use alloc::collections::BTreeMap;

@@ -2,7 +2,7 @@ mod classic;
 mod consumer;
 mod failover;
 mod offsets;
-mod rig;
+pub(crate) mod rig;
 mod table;
 
 use alloc::sync::Arc;

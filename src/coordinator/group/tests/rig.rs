@@ -16,6 +16,7 @@ use crate::ids::{
     TopicId, Uuid,
 };
 use crate::machine::{Effect, Effects};
+use crate::message::commit::Committer;
 use crate::message::partition::LeaderRecovery;
 use crate::message::{Request, Response};
 use crate::metadata::{Image, PartitionImage, TopicImage};
@@ -216,6 +217,11 @@ impl Rig {
         self.epoch = self.epoch.next();
         let epoch = self.epoch;
         self.call(|coordinator, ctx, log, out| coordinator.lead(ctx, epoch, log, out));
+    }
+
+    /// Whether a commit in that name would be taken now.
+    pub fn accepts(&self, by: &Committer) -> bool {
+        self.coordinator.check_commit(by, false).is_ok()
     }
 
     /// Notes of offsets since the last look, in order.
