@@ -14,6 +14,7 @@ pub struct ReplicaState {
     pub follows: bool,
     pub start: Offset,
     pub high_watermark: Offset,
+    pub last_stable: Offset,
     pub end: Offset,
 }
 
@@ -62,6 +63,7 @@ pub fn replica(broker: &Broker, id: PartitionId) -> Option<ReplicaState> {
         follows: replica.follows().is_some(),
         start: replica.log().start_offset(),
         high_watermark: replica.high_watermark(),
+        last_stable: replica.last_stable_offset(),
         end: replica.log().end_offset(),
     })
 }

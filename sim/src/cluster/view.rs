@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
+use seedlog::coordinator::shard_of;
 use seedlog::ids::{NodeId, Offset, PartitionId};
+use seedlog::message::coordinator::CoordinatorKind;
 use seedlog::metadata::{Image, PartitionImage};
 
 use super::state::{self, QuorumState, ReplicaState};
@@ -78,6 +80,22 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn process(&self, node: NodeId) -> Option<ProcessId> {
         self.cluster.of_node(node)
+    }
+
+    /// The brokers that lead partitions of an internal topic, each as often as it leads one.
+    #[must_use]
+    pub fn hosts(&self, kind: CoordinatorKind) -> Vec<ProcessId> {
+        let topic = self.image.names.get(kind.topic());
+        let topic = topic.and_then(|id| self.image.topics.get(id));
+        let partitions = topic.into_iter().flat_map(|topic| &topic.partitions);
+        partitions.filter_map(|partition| self.process(partition.leader)).collect()
+    }
+
+    /// The broker that coordinates a group or a transactional id.
+    #[must_use]
+    pub fn coordinator(&self, kind: CoordinatorKind, key: &str) -> Option<ProcessId> {
+        let shard = shard_of(self.image, kind, key)?;
+        self.process(self.image.partition(shard)?.leader)
     }
 
     /// What a replica is at its broker.

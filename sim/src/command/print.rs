@@ -43,6 +43,9 @@ pub fn report(report: &Report, around: &[String]) -> String {
         "elections  {} partition leaders, {} quorum leaders",
         report.leaders, report.controllers
     );
+    if !report.counters.is_empty() {
+        let _ = writeln!(text, "counted    {}", pairs(&report.counters));
+    }
     let _ = writeln!(text, "faults     {}", pairs(&report.faults));
     if !report.atlas_on {
         let _ = writeln!(text, "atlas      off: any fault goes, only safety is checked");

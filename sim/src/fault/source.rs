@@ -18,6 +18,10 @@ pub struct Source {
     pub undo: Vec<Action>,
     /// Who is away because of it.
     pub away: Vec<ProcessId>,
+    /// It waits for its state.
+    pub armed: bool,
+    /// Who has come to that state.
+    pub aim: Option<ProcessId>,
     /// Of a rolling restart: who comes next.
     pub roll: u32,
 }
@@ -39,7 +43,9 @@ pub fn sources(scenario: &Scenario, seed: Seed) -> Vec<Source> {
         }
         if exists {
             let (struck, roll) = (0, 0);
-            let source = Source { fault, rng, struck, undo: Vec::new(), away: Vec::new(), roll };
+            let (undo, away) = (Vec::new(), Vec::new());
+            let (armed, aim) = (false, None);
+            let source = Source { fault, rng, struck, undo, away, armed, aim, roll };
             list.push(source);
         }
     }

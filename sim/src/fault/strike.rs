@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use seedlog::message::coordinator::CoordinatorKind;
 use seedlog::metadata::Image;
 use seedlog::rng::Rng;
 
+use super::Source;
+use crate::run::coordinators::Transition;
 use crate::run::{Run, Token};
 use crate::scenario::script::{
     Action, ClockAct, DiskAct, Group, LinkAct, NodeExpr, Part, ProcessAct, Role, Unflushed,
 };
-use crate::scenario::{FaultKind, Target};
+use crate::scenario::{Fault, FaultKind, Target};
 use crate::world::ProcessId;
 
 /// What a source decided.
@@ -42,14 +45,38 @@ impl Run {
         self.raging = false;
     }
 
+    /// A source's time has come: it strikes, or begins to wait for the state that it aims at.
     pub(crate) fn strike(&mut self, index: usize) {
         if !self.raging {
             return;
         }
-        let count = self.sources[index].fault.count;
-        if count > 0 && self.sources[index].struck >= count {
+        let Source { fault, struck, armed, .. } = &mut self.sources[index];
+        if fault.count > 0 && *struck >= fault.count {
             return;
         }
+        if fault.when.is_some() {
+            *armed = true;
+        } else {
+            self.strike_now(index);
+        }
+    }
+
+    /// A transaction has come to a state: those strike that wait for it. What is only appended yet
+    /// may be lost again, which is worth a strike now and then.
+    pub(crate) fn strike_at(&mut self, transition: Transition) {
+        for index in 0..self.sources.len() {
+            let source = &mut self.sources[index];
+            let aimed = source.armed && source.fault.when == Some(transition.to);
+            if !self.raging || !aimed || (!transition.committed && !source.rng.chance(1, 4)) {
+                continue;
+            }
+            source.armed = false;
+            source.aim = Some(transition.process);
+            self.strike_now(index);
+        }
+    }
+
+    fn strike_now(&mut self, index: usize) {
         self.refresh_image();
         let mut rng = self.sources[index].rng.clone();
         let blow = self.decide(index, &mut rng);
@@ -111,7 +138,7 @@ impl Run {
                 self.strike_link(index, rng, LinkAct::Lag(amount))
             }
             F::Reset => {
-                let from = self.victim(self.sources[index].fault.target, rng)?;
+                let from = self.victim(index, rng)?;
                 let acts = vec![Action::Process(ProcessAct::Reset, self.one(from))];
                 Some(Blow { acts, ..Blow::default() })
             }
@@ -145,8 +172,10 @@ impl Run {
     }
 
     /// A process that the target means and that is well.
-    fn victim(&self, target: Target, rng: &mut Rng) -> Option<ProcessId> {
+    fn victim(&self, index: usize, rng: &mut Rng) -> Option<ProcessId> {
         let view = self.view();
+        let Source { fault: Fault { target, .. }, aim, .. } = &self.sources[index];
+        let target = *target;
         let candidates: Vec<ProcessId> = match target {
             Target::Broker => self.cluster.all(Role::Broker).collect(),
             Target::Controller => self.cluster.all(Role::Controller).collect(),
@@ -162,6 +191,11 @@ impl Run {
             }
             Target::Anyone => self.cluster.everybody().collect(),
             Target::ActiveController => view.controller().into_iter().collect(),
+            Target::GroupCoordinator => view.hosts(CoordinatorKind::Group),
+            Target::TransactionCoordinator => match aim {
+                Some(process) => vec![*process],
+                None => view.hosts(CoordinatorKind::Transaction),
+            },
             Target::Leader | Target::Follower => {
                 let part = self.random_partition(rng)?;
                 let state = view.partition(&part)?;
@@ -197,7 +231,7 @@ impl Run {
         let process = if kind == FaultKind::Roll {
             self.next_to_roll(index)?
         } else {
-            self.victim(self.sources[index].fault.target, rng)?
+            self.victim(index, rng)?
         };
         let loses = matches!(kind, FaultKind::Power | FaultKind::Wipe);
         if !self.may_be_away(process)
@@ -265,7 +299,7 @@ impl Run {
         rng: &mut Rng,
         (from_it, to_it): (bool, bool),
     ) -> Option<Blow> {
-        let process = self.victim(self.sources[index].fault.target, rng)?;
+        let process = self.victim(index, rng)?;
         if !self.may_be_away(process) {
             return None;
         }
@@ -313,7 +347,7 @@ impl Run {
     }
 
     fn strike_link(&mut self, index: usize, rng: &mut Rng, act: LinkAct) -> Option<Blow> {
-        let from = self.victim(self.sources[index].fault.target, rng)?;
+        let from = self.victim(index, rng)?;
         let others: Vec<ProcessId> =
             self.cluster.everybody().filter(|process| *process != from).collect();
         let to = others[rng.index(others.len())];
@@ -328,7 +362,7 @@ impl Run {
 
     /// A server whose disk may be struck.
     fn disk_victim(&self, index: usize, rng: &mut Rng) -> Option<ProcessId> {
-        let process = self.victim(self.sources[index].fault.target, rng)?;
+        let process = self.victim(index, rng)?;
         self.cluster.node(process).map(|_| process)
     }
 
@@ -391,7 +425,7 @@ impl Run {
 
     fn strike_clock(&mut self, index: usize, rng: &mut Rng) -> Option<Blow> {
         let fault = self.sources[index].fault.clone();
-        let process = self.victim(fault.target, rng)?;
+        let process = self.victim(index, rng)?;
         let clock = |act: ClockAct| Action::Clock(self.expr(process), act);
         if fault.kind == FaultKind::ClockFreeze {
             if !self.may_be_away(process) {

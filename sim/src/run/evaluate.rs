@@ -1,6 +1,9 @@
 //! What a script's words mean at this moment.
 
+use std::sync::Arc;
+
 use seedlog::ids::NodeId;
+use seedlog::message::coordinator::CoordinatorKind;
 use seedlog::time::millis;
 
 use super::Run;
@@ -8,6 +11,7 @@ use crate::cluster::View;
 use crate::scenario::script::{
     Binding, Condition, Fact, Group, NodeExpr, Number, Part, Role, SetOf, SetTest, Tally,
 };
+use crate::workload::Transactor;
 use crate::world::ProcessId;
 
 impl Run {
@@ -35,6 +39,12 @@ impl Run {
                 view.process(*others.into_iter().nth(index)?)
             }
             NodeExpr::Controller => view.controller(),
+            NodeExpr::Coordinator(CoordinatorKind::Group, group) => {
+                view.coordinator(CoordinatorKind::Group, group)
+            }
+            NodeExpr::Coordinator(kind @ CoordinatorKind::Transaction, id) => {
+                view.coordinator(*kind, &self.transactional_id(id))
+            }
             NodeExpr::Bound(name) => match self.script.bound(name)? {
                 Bound::Process(process) => Some(process),
                 Bound::Number(_) => None,
@@ -103,6 +113,61 @@ impl Run {
                 let id = self.image.names.get(topic)?;
                 i64::try_from(self.image.topics.get(id)?.partitions.len()).expect("a count")
             }
+            Number::LastStable(part, node) => replica(part, node)?.last_stable.0,
+            Number::Committed(..)
+            | Number::Generation(_)
+            | Number::Members(_)
+            | Number::Owned(_)
+            | Number::ProducerEpoch(_)
+            | Number::Rebalances => self.coordinated(number)?,
+        })
+    }
+
+    /// The transactional id of a producer, or that id itself.
+    fn transactional_id(&self, word: &Arc<str>) -> Arc<str> {
+        let number = word.strip_prefix('p').and_then(|number| number.parse::<u32>().ok());
+        let producer = number.and_then(|number| number.checked_sub(1));
+        let transactions = self.scenario.transactions.as_ref();
+        let id = producer.zip(transactions).and_then(|(producer, all)| all.id(producer));
+        id.unwrap_or_else(|| Arc::clone(word))
+    }
+
+    /// A number that coordinators, or members of groups, have told.
+    fn coordinated(&self, number: &Number) -> Option<i64> {
+        let told = &self.watch.coordinators;
+        let count = |count: usize| i64::try_from(count).expect("a count fits i64");
+        Some(match number {
+            Number::Committed(group, part) => told.offset(group, &part.topic, part.partition)?.0,
+            Number::Generation(group) => i64::from(told.group(group)?.generation),
+            Number::Members(group) => count(told.group(group)?.members),
+            Number::Owned(node) => {
+                let process = self.node(node)?;
+                let mut members = self.workload.members.iter();
+                count(members.find(|member| member.process == process)?.owned().len())
+            }
+            Number::ProducerEpoch(id) => {
+                i64::from(told.transaction(&self.transactional_id(id))?.epoch.0)
+            }
+            Number::Rebalances => i64::try_from(told.rebalances).ok()?,
+            Number::Literal(_)
+            | Number::Plus(..)
+            | Number::Bound(_)
+            | Number::Time
+            | Number::Waited
+            | Number::LogEnd(..)
+            | Number::LogStart(..)
+            | Number::HighWatermark(..)
+            | Number::LeaderEpoch(..)
+            | Number::PartitionEpoch(..)
+            | Number::Tally(..)
+            | Number::Held(_)
+            | Number::QuorumEpoch(_)
+            | Number::QuorumLogEnd(_)
+            | Number::QuorumHighWatermark(_)
+            | Number::BrokerEpoch(_)
+            | Number::Starts(_)
+            | Number::Partitions(_)
+            | Number::LastStable(..) => return None,
         })
     }
 
@@ -118,6 +183,9 @@ impl Run {
             let members: u64 = members.map(|member| member.consumed).sum();
             return i64::try_from(members + consumers.map(|c| c.consumed).sum::<u64>()).ok();
         }
+        let members = self.workload.members.iter().filter(|m| wanted(m.process));
+        let fenced: u64 = members.map(|member| member.fenced).sum();
+        let fenced = if tally == Tally::Fenced { fenced } else { 0 };
         let producers = self.workload.producers.iter().filter(|p| wanted(p.process));
         let count = producers.map(|producer| match tally {
             Tally::Sent => producer.totals.sent,
@@ -125,8 +193,12 @@ impl Run {
             Tally::Failed => producer.totals.failed,
             Tally::Unknown => producer.totals.unknown,
             Tally::Pending | Tally::Consumed => producer.pending(),
+            Tally::Begun => producer.transactions().begun,
+            Tally::Committed => producer.transactions().committed,
+            Tally::Aborted => producer.transactions().aborted,
+            Tally::Fenced => producer.transactions().fenced,
         });
-        i64::try_from(count.sum::<u64>()).ok()
+        i64::try_from(fenced + count.sum::<u64>()).ok()
     }
 
     /// Whether a condition holds now.
@@ -153,7 +225,16 @@ impl Run {
             }
             Condition::Set(set, test, nodes) => self.set_holds(set, *test, nodes).unwrap_or(false),
             Condition::Fact(fact) => self.fact_holds(fact).unwrap_or(false),
+            Condition::Transaction(id, equal, state) => {
+                let seen = self.watch.coordinators.transaction(&self.transactional_id(id));
+                seen.is_some_and(|seen| (seen.state == *state) == *equal)
+            }
         }
+    }
+
+    fn transactor(&self, process: ProcessId) -> Option<&Transactor> {
+        let mut producers = self.workload.producers.iter();
+        producers.find(|producer| producer.process == process)?.transactor.as_ref()
     }
 
     fn set_holds(&self, set: &SetOf, test: SetTest, nodes: &[NodeExpr]) -> Option<bool> {
@@ -198,6 +279,16 @@ impl Run {
             Fact::Leads(node, part) => Some(view.replica(self.node(node)?, view.id(part)?)?.leads),
             Fact::Follows(node, part) => {
                 Some(view.replica(self.node(node)?, view.id(part)?)?.follows)
+            }
+            Fact::Idle(group) => {
+                all(group, &|process| self.transactor(process).is_some_and(Transactor::is_idle))
+            }
+            Fact::Open(group) => {
+                let open = |transactor: &Transactor| transactor.open().is_some();
+                all(group, &|process| self.transactor(process).is_some_and(open))
+            }
+            Fact::Over(group) => {
+                all(group, &|process| self.transactor(process).is_some_and(Transactor::is_over))
             }
             Fact::Exists(topic) => Some(self.image.names.contains_key(topic)),
             Fact::Reassigning(part) => Some(view.partition(part)?.is_reassigning()),

@@ -4,6 +4,7 @@
 
 mod act;
 mod chance;
+pub mod coordinators;
 mod decision;
 mod evaluate;
 mod feeding;
@@ -36,11 +37,12 @@ use crate::world::{
     DiskFaults, HoldId, Lifecycle, NetworkFaults, ProcessId, Seed, Stepped, World, WorldConfig,
 };
 
+pub use coordinators::Coordinators;
 pub use decision::Decisions;
 pub use evaluate::Bound;
 pub use phase::{Phase, TICK};
 pub use recording::Recording;
-pub use report::{Finding, Report, Verdict};
+pub use report::{COUNTERS, Finding, Report, Verdict, is_counter};
 pub use script::Script;
 pub use token::Token;
 pub use trace::{Format, Trace};
@@ -110,6 +112,7 @@ impl Run {
             returned: Vec::new(),
             changes: Vec::new(),
             marks: Marks::default(),
+            coordinators: Coordinators::default(),
         };
         let config: WorldConfig = cluster::world_config(scenario);
         Run {
@@ -160,6 +163,7 @@ impl Run {
             }
         }
         self.react();
+        self.heed_coordinators();
         if self.script.is_running() {
             self.refresh_image();
             self.advance_script();

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use seedlog::event::Mark;
 use seedlog::time::{Instant, millis};
 
+use super::coordinators::state_of;
 use super::{Run, Stop};
 use crate::check::Check;
 use crate::world::Fault;
@@ -50,6 +51,17 @@ pub struct Finding {
     pub detail: String,
 }
 
+/// Whether coordinators or applications count something under that name.
+#[must_use]
+pub fn is_counter(name: &str) -> bool {
+    let state = name.strip_prefix("coordinators.");
+    let moved = state.is_some_and(|state| state == "group" || state_of(state).is_some());
+    moved || COUNTERS.contains(&name)
+}
+
+/// What coordinators and applications count, beside `coordinators.STATE`.
+pub const COUNTERS: [&str; 4] = ["committed", "aborted", "fenced", "rebalances"];
+
 /// A run's result: byte-stable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -69,6 +81,8 @@ pub struct Report {
     pub consumed: u64,
     pub leaders: u64,
     pub controllers: u64,
+    /// What coordinators and applications did, by the names that `require` uses.
+    pub counters: Vec<(String, u64)>,
     /// Whether faults stopped short of what cannot be survived; if not, only safety was checked.
     pub atlas_on: bool,
     pub faults: Vec<(String, u64)>,
@@ -102,6 +116,7 @@ impl Run {
             consumed: self.workload.consumed(),
             leaders: marks.leaders,
             controllers: marks.controllers,
+            counters: self.counters(),
             atlas_on: self.atlas_on,
             faults: self
                 .world
@@ -132,6 +147,22 @@ impl Run {
         }
         self.judge(&mut report);
         report
+    }
+
+    /// What coordinators and applications did; without what never happened.
+    fn counters(&self) -> Vec<(String, u64)> {
+        let told = &self.watch.coordinators;
+        let mut list: Vec<(String, u64)> = vec![
+            ("committed".into(), told.committed),
+            ("aborted".into(), told.aborted),
+            ("fenced".into(), self.workload.fenced()),
+            ("rebalances".into(), told.rebalances),
+            ("coordinators.group".into(), told.group_moves),
+        ];
+        let moves = told.moves().map(|(state, count)| (format!("coordinators.{state}"), count));
+        list.extend(moves);
+        list.retain(|(_, count)| *count > 0);
+        list
     }
 
     fn judge(&self, report: &mut Report) {
@@ -208,6 +239,7 @@ impl Report {
             "consumed.percent" => (100 * self.consumed).checked_div(self.acked).unwrap_or(0),
             "leaders" => self.leaders,
             "controllers" => self.controllers,
+            _ if is_counter(name) => listed(&self.counters, name),
             _ => {
                 if let Some(fault) = name.strip_prefix("fault.") {
                     return listed(&self.faults, fault);
@@ -229,6 +261,7 @@ impl Report {
             list.iter().map(|(name, count)| (name.clone(), json!(count))).collect()
         };
         let faults: serde_json::Map<String, Value> = pairs(&self.faults);
+        let counters: serde_json::Map<String, Value> = pairs(&self.counters);
         let sometimes: serde_json::Map<String, Value> = pairs(&self.sometimes);
         let checks: serde_json::Map<String, Value> = self
             .checks
@@ -265,6 +298,7 @@ impl Report {
             "consumed": self.consumed,
             "leaders": self.leaders,
             "controllers": self.controllers,
+            "counters": counters,
             "atlas": self.atlas_on,
             "faults": faults,
             "checks": checks,

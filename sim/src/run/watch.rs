@@ -6,6 +6,7 @@ use seedlog::ids::CallId;
 use seedlog::machine::{Effect, FileKey, Input, Survived, SurvivedLog};
 use seedlog::op::Outcome;
 
+use super::coordinators::Coordinators;
 use super::trace::Trace;
 use crate::check::Checkers;
 use crate::cluster::{Cluster, Process};
@@ -24,6 +25,7 @@ pub struct Watch {
     /// What happened to processes in the last step.
     pub changes: Vec<(ProcessId, Lifecycle)>,
     pub marks: Marks,
+    pub coordinators: Coordinators,
 }
 
 /// How often something of interest happened.
@@ -101,6 +103,7 @@ impl Observer<Process> for Watch {
         for effect in effects {
             if let Effect::Note(event) = effect {
                 self.marks.effect(event);
+                self.coordinators.told(process, event);
             }
         }
         if let Some(trace) = &mut self.trace {

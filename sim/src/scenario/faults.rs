@@ -1,10 +1,14 @@
 //! Reads the sources of faults.
 
+use seedlog::event::TransactionState;
+
+use super::group::one_of;
 use super::model::{Fault, FaultKind, Target};
 use super::parse::{MS, pace};
 use super::read::{Table, suggestion};
 use super::text::Error;
 use super::value::{Ratio, Span};
+use crate::run::coordinators::{STATES, state_of};
 
 pub(super) fn faults(root: &mut Table<'_>) -> Result<Vec<Fault>, Error> {
     root.tables("fault")?.into_iter().map(fault).collect()
@@ -31,6 +35,7 @@ fn fault(mut table: Table<'_>) -> Result<Fault, Error> {
     let fault = Fault {
         kind,
         target,
+        when: when(&mut table, target)?,
         every: pace(&mut table, MS(1))?.unwrap_or(Span::new(MS(2_000), MS(10_000))),
         lasts: table.span("for")?.unwrap_or(Span::new(MS(500), MS(5_000))),
         exists: table.ratio("exists")?.unwrap_or(Ratio::new(1, 1)),
@@ -39,6 +44,18 @@ fn fault(mut table: Table<'_>) -> Result<Fault, Error> {
     };
     table.end()?;
     Ok(fault)
+}
+
+/// `when = "PrepareCommit"`.
+fn when(table: &mut Table<'_>, target: Target) -> Result<Option<TransactionState>, Error> {
+    let at = table.place_of("when");
+    let state = one_of(table, "when", &STATES.map(|(name, _)| name), state_of)?;
+    if state.is_some() && target != Target::TransactionCoordinator {
+        let what = format!("a transaction's state, aimed at {:?}", target.name());
+        let cure = "set target = \"transaction-coordinator\"";
+        return Err(table.error("when", at, what, cure));
+    }
+    Ok(state)
 }
 
 fn default_target(kind: FaultKind) -> Target {

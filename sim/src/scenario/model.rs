@@ -6,6 +6,7 @@ use seedlog::config::{
     AdminConfig, BrokerConfig, ConsumerConfig, ControllerConfig, ProducerConfig, QuorumConfig,
 };
 use seedlog::defect::Defects;
+use seedlog::event::TransactionState;
 use seedlog::time::Duration;
 
 use super::group::GroupWork;
@@ -154,6 +155,9 @@ pub struct Clock {
 pub struct Fault {
     pub kind: FaultKind,
     pub target: Target,
+    /// Not before a coordinator tells that some transaction has come to this state; then at once,
+    /// and that coordinator.
+    pub when: Option<TransactionState>,
     /// Between the end of one and the begin of the next.
     pub every: Span,
     /// How long one lasts.
@@ -262,6 +266,10 @@ named!(
         /// A broker that follows a random partition.
         Follower = "follower",
         ActiveController = "active-controller",
+        /// The broker that coordinates some group.
+        GroupCoordinator = "group-coordinator",
+        /// The broker that coordinates some transactions.
+        TransactionCoordinator = "transaction-coordinator",
         Producer = "producer",
         Consumer = "consumer",
         App = "app",

@@ -6,7 +6,7 @@ use super::model::{Requirement, Workload};
 use super::read::Table;
 use super::text::Error;
 use crate::check::Check;
-use crate::world;
+use crate::{run, world};
 
 /// Whether a run counts something under that name.
 fn is_counter(name: &str) -> bool {
@@ -19,7 +19,8 @@ fn is_counter(name: &str) -> bool {
     if let Some(mark) = name.strip_prefix("sometimes.") {
         return Mark::ALL.iter().any(|known| known.name() == mark);
     }
-    matches!(name, "acked" | "consumed" | "consumed.percent" | "leaders" | "controllers")
+    run::is_counter(name)
+        || matches!(name, "acked" | "consumed" | "consumed.percent" | "leaders" | "controllers")
 }
 
 /// `require = ["acked >= 100", "fault.crash >= 1"]`.
@@ -37,7 +38,8 @@ pub(super) fn requirements(
         });
         let Some(requirement) = parsed else {
             let cure = "write NAME >= NUMBER with acked, consumed, consumed.percent, leaders, \
-                        controllers, fault.KIND, check.CODE or sometimes.NAME";
+                        controllers, committed, aborted, fenced, rebalances, coordinators.STATE, \
+                        fault.KIND, check.CODE or sometimes.NAME";
             return Err(root.error("require", place, format!("cannot read {text:?}"), cure));
         };
         let absent = match requirement.name.as_str() {

@@ -134,8 +134,28 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "\"a\\nb\" = 1",
         "s.toml:1: a b: unknown key; one of: admin, atlas, broker, clock, \
-         cluster, consumer, controller, defects, disk, fault, network, phases, producer, \
-         quorum, require, seed, step, swarm, topic, topics, workload",
+         cluster, consumer, controller, defects, disk, fault, group, network, phases, producer, \
+         quorum, require, seed, step, swarm, topic, topics, transactions, workload",
+    ),
+    (
+        "[[step]]\ndo = \"release late\"",
+        "s.toml:2: step[0].do: no step before holds \"late\"; take it out in \"release late\"; \
+         see `sim script`",
+    ),
+    (
+        "[[step]]\nbind = \"old = leader(orders-0)\"\n[[step]]\nwhen = \"up($odl)\"",
+        "s.toml:4: step[1].when: no step before binds \"odl\"; did you mean \"old\"? in \
+         \"up($odl)\"; see `sim script`",
+    ),
+    (
+        "[[fault]]\nkind = \"crash\"\nwhen = \"PrepareCommit\"",
+        "s.toml:3: fault[0].when: a transaction's state, aimed at \"server\"; \
+         set target = \"transaction-coordinator\"",
+    ),
+    (
+        "[group]\ndelivery = \"at-most-once\"\ncommit = \"async\"",
+        "s.toml:3: group.commit: \"async\", which knows of no commit before its work; \
+         at most once needs \"sync\"",
     ),
     (
         "seed = -1",

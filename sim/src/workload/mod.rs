@@ -286,19 +286,11 @@ impl Workload {
         Some(format!("producer p{} cannot begin a transaction", busy.number() + 1))
     }
 
-    /// Transactions as their applications know them.
+    /// Lives of clients that another one took the place of.
     #[must_use]
-    pub fn transactions(&self) -> TransactionTotals {
-        let mut sum = TransactionTotals::default();
-        for totals in self.producers.iter().filter_map(|p| p.transactor.as_ref().map(|t| t.totals))
-        {
-            sum.begun += totals.begun;
-            sum.committed += totals.committed;
-            sum.aborted += totals.aborted;
-            sum.unknown += totals.unknown;
-            sum.fenced += totals.fenced;
-        }
-        sum
+    pub fn fenced(&self) -> u64 {
+        let members: u64 = self.members.iter().map(|member| member.fenced).sum();
+        members + self.producers.iter().map(|p| p.transactions().fenced).sum::<u64>()
     }
 
     /// Records that consumers have got.

@@ -9,7 +9,7 @@ use seedlog::rng::Rng;
 use seedlog::time::Duration;
 
 use super::told::{Sent, Told, TransactionRef};
-use super::transactor::{Due, Transactor};
+use super::transactor::{Due, TransactionTotals, Transactor};
 use crate::check::RecordId;
 use crate::cluster::Process;
 use crate::scenario::Scenario;
@@ -170,6 +170,12 @@ impl ProducerClient {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.transactor.as_ref().is_some_and(Transactor::is_busy)
+    }
+
+    /// Its transactions of all lives.
+    #[must_use]
+    pub fn transactions(&self) -> TransactionTotals {
+        self.transactor.as_ref().map_or_else(TransactionTotals::default, |t| t.totals)
     }
 
     /// Whether it can send a record of its own now.

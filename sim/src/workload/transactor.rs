@@ -117,6 +117,12 @@ impl Transactor {
         self.stage == Stage::Idle
     }
 
+    /// Whether only a new life goes on.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+
     /// Whether something is begun and has not ended.
     #[must_use]
     pub fn is_busy(&self) -> bool {

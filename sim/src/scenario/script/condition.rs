@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use seedlog::event::TransactionState;
 use seedlog::time::millis;
 
 use super::super::read::suggestion;
 use super::super::value::parse_duration;
 use super::lex::Cursor;
 use super::names::{Group, Names, NodeExpr, Part, part};
+use crate::run::coordinators::{STATES, state_of};
 
 /// Something that is true or not at a moment. What is not known at all is false.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub enum Condition {
     Node(NodeExpr, bool, Option<NodeExpr>),
     Set(SetOf, SetTest, Vec<NodeExpr>),
     Fact(Fact),
+    /// A transactional id (or that of a producer) is in a state, or is not.
+    Transaction(Arc<str>, bool, TransactionState),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,18 @@ pub enum Number {
     /// How often a process was started.
     Starts(NodeExpr),
     Partitions(Arc<str>),
+    LastStable(Part, NodeExpr),
+    /// What a group has committed.
+    Committed(Arc<str>, Part),
+    /// Of a group, by its coordinator's log.
+    Generation(Arc<str>),
+    Members(Arc<str>),
+    /// Partitions that a member believes to hold.
+    Owned(NodeExpr),
+    /// Of a transactional id, or that of a producer.
+    ProducerEpoch(Arc<str>),
+    /// By all groups.
+    Rebalances,
 }
 
 /// What clients have done so far.
@@ -83,6 +99,13 @@ pub enum Tally {
     Unknown,
     Pending,
     Consumed,
+    /// Transactions, by how they ended for their application.
+    Begun,
+    Committed,
+    Aborted,
+    /// Lives of producers that another one took the place of; commits and polls of members that
+    /// were refused for that.
+    Fenced,
 }
 
 /// A set of nodes.
@@ -114,9 +137,15 @@ pub enum Fact {
     Follows(NodeExpr, Part),
     Exists(Arc<str>),
     Reassigning(Part),
+    /// Producers that can begin a transaction.
+    Idle(Group),
+    /// Producers that have begun one and not ended it.
+    Open(Group),
+    /// Producers that only a new life helps.
+    Over(Group),
 }
 
-const FUNCTIONS: [&str; 32] = [
+const FUNCTIONS: [&str; 47] = [
     "time",
     "waited",
     "leo",
@@ -149,6 +178,21 @@ const FUNCTIONS: [&str; 32] = [
     "follows",
     "exists",
     "reassigning",
+    "transaction",
+    "lso",
+    "offset",
+    "generation",
+    "members",
+    "owned",
+    "producer_epoch",
+    "rebalances",
+    "begun",
+    "committed",
+    "aborted",
+    "fencings",
+    "idle",
+    "open",
+    "over",
 ];
 
 /// Reads a condition: `A or B or not C`.
@@ -173,6 +217,9 @@ fn single(names: &Names, cursor: &mut Cursor) -> Result<Condition, String> {
     if let Some(fact) = fact(names, cursor, &word)? {
         return Ok(Condition::Fact(fact));
     }
+    if word == "transaction" {
+        return transaction(cursor);
+    }
     if let Some(set) = set(names, cursor, &word)? {
         let test = match () {
             () if cursor.sign("==") => SetTest::Is,
@@ -184,7 +231,7 @@ fn single(names: &Names, cursor: &mut Cursor) -> Result<Condition, String> {
         return Ok(Condition::Set(set, test, names.nodes(cursor)?));
     }
     cursor.back();
-    if is_node(names, &word) {
+    if names.is_node(&word) {
         let node = names.node(cursor)?;
         let equal = match () {
             () if cursor.sign("==") => true,
@@ -209,8 +256,21 @@ fn single(names: &Names, cursor: &mut Cursor) -> Result<Condition, String> {
     Ok(Condition::Compare(left, comparison, number(names, cursor)?))
 }
 
-fn is_node(names: &Names, word: &str) -> bool {
-    matches!(word, "leader" | "preferred" | "follower" | "controller") || names.who(word).is_some()
+/// `(p1) == PrepareCommit`
+fn transaction(cursor: &mut Cursor) -> Result<Condition, String> {
+    cursor.expect_sign("(")?;
+    let id = closed(cursor.expect_word("a producer or a transactional id")?, cursor)?;
+    let equal = match () {
+        () if cursor.sign("==") => true,
+        () if cursor.sign("!=") => false,
+        () => return Err(cursor.expected("== or !=")),
+    };
+    let word = cursor.expect_word("a state such as PrepareCommit")?;
+    let Some(state) = state_of(&word) else {
+        let cure = suggestion(&word, &STATES.map(|(name, _)| name));
+        return Err(format!("unknown state {word:?}; {cure}"));
+    };
+    Ok(Condition::Transaction(id.into(), equal, state))
 }
 
 /// Reads a number: a literal, a duration (milliseconds), a quantity, `$name`, each `+ N`.
@@ -239,6 +299,7 @@ fn quantity(names: &Names, cursor: &mut Cursor, word: &str) -> Result<Number, St
     match word {
         "time" => return Ok(Number::Time),
         "waited" => return Ok(Number::Waited),
+        "rebalances" => return Ok(Number::Rebalances),
         _ => {}
     }
     if let Some(tally) = tally(word) {
@@ -256,6 +317,16 @@ fn quantity(names: &Names, cursor: &mut Cursor, word: &str) -> Result<Number, St
         "hw" => with_node(names, cursor, Number::HighWatermark)?,
         "epoch" => with_view(names, cursor, Number::LeaderEpoch)?,
         "partition_epoch" => with_view(names, cursor, Number::PartitionEpoch)?,
+        "lso" => with_node(names, cursor, Number::LastStable)?,
+        "offset" => {
+            let group = cursor.expect_word("a group")?;
+            cursor.expect_sign(",")?;
+            Number::Committed(group.into(), part(cursor)?)
+        }
+        "generation" => Number::Generation(cursor.expect_word("a group")?.into()),
+        "members" => Number::Members(cursor.expect_word("a group")?.into()),
+        "owned" => Number::Owned(names.node(cursor)?),
+        "producer_epoch" => Number::ProducerEpoch(cursor.expect_word("a producer")?.into()),
         "held" => Number::Held(cursor.expect_word("the name of a hold")?),
         "quorum_epoch" => Number::QuorumEpoch(names.node(cursor)?),
         "quorum_leo" => Number::QuorumLogEnd(names.node(cursor)?),
@@ -276,6 +347,10 @@ fn tally(word: &str) -> Option<Tally> {
         "unknown" => Tally::Unknown,
         "pending" => Tally::Pending,
         "consumed" => Tally::Consumed,
+        "begun" => Tally::Begun,
+        "committed" => Tally::Committed,
+        "aborted" => Tally::Aborted,
+        "fencings" => Tally::Fenced,
         _ => return None,
     })
 }
@@ -329,6 +404,9 @@ fn fact(names: &Names, cursor: &mut Cursor, word: &str) -> Result<Option<Fact>, 
         "fenced" => Some(Fact::Fenced),
         "serving" => Some(Fact::Serving),
         "registered" => Some(Fact::Registered),
+        "idle" => Some(Fact::Idle),
+        "open" => Some(Fact::Open),
+        "over" => Some(Fact::Over),
         _ => None,
     };
     if let Some(make) = group {
@@ -388,7 +466,7 @@ mod tests {
     #[test]
     fn conditions_read_as_they_are_written() {
         let part = Part { topic: "orders".into(), partition: 0 };
-        let table: [(&str, Condition); 6] = [
+        let table: [(&str, Condition); 8] = [
             (
                 "leader(orders-0) == b1",
                 Condition::Node(NodeExpr::Leader(part.clone(), None), true, Some(b(1))),
@@ -417,6 +495,18 @@ mod tests {
                 ]),
             ),
             (
+                "transaction(p1) != PrepareCommit",
+                Condition::Transaction("p1".into(), false, TransactionState::PrepareCommit),
+            ),
+            (
+                "offset(g, orders-0) == owned(k1)",
+                Condition::Compare(
+                    Number::Committed("g".into(), part.clone()),
+                    Comparison::Equal,
+                    Number::Owned(NodeExpr::Who(Who { role: Role::Consumer, number: 1 })),
+                ),
+            ),
+            (
                 "acked > 3",
                 Condition::Compare(
                     Number::Tally(Tally::Acked, None),
@@ -437,6 +527,11 @@ mod tests {
             ("up(b7)", "there is no b7: the scenario has 3 brokers"),
             ("ackd >= 3", "unknown quantity \"ackd\"; did you mean \"acked\"?"),
             ("leo(orders, b1) > 0", "expected a partition such as orders-0, found \"orders\""),
+            (
+                "transaction(p1) == Prepared",
+                "unknown state \"Prepared\"; one of: CompleteAbort, \
+              CompleteCommit, Empty, Ongoing, PrepareAbort, PrepareCommit",
+            ),
             ("", "expected a condition at the end"),
         ];
         for (text, expected) in table {

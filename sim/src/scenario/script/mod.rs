@@ -6,9 +6,11 @@ pub mod lex;
 pub mod names;
 mod print;
 
+use std::collections::BTreeSet;
+
 use seedlog::time::Duration;
 
-use super::read::Table;
+use super::read::{Table, suggestion};
 use super::text::{Error, Place};
 pub use action::{
     Action, ClockAct, DiskAct, Hold, LinkAct, MemberAct, ProcessAct, Side, TransactAct, Unflushed,
@@ -63,10 +65,56 @@ pub enum Otherwise {
 /// # Errors
 /// The first thing that is wrong, with its place and its cure.
 pub fn steps(root: &mut Table<'_>, names: &Names) -> Result<Vec<Step>, Error> {
-    root.tables("step")?.into_iter().map(|table| step(table, names)).collect()
+    let mut known = Known::default();
+    let mut steps = Vec::new();
+    for table in root.tables("step")? {
+        steps.push(step(table, names, &mut known)?);
+    }
+    Ok(steps)
 }
 
-fn step(mut table: Table<'_>, names: &Names) -> Result<Step, Error> {
+/// The names that a script has given so far.
+#[derive(Default)]
+struct Known {
+    bound: BTreeSet<String>,
+    holds: BTreeSet<String>,
+}
+
+impl Known {
+    /// Takes in what a line names, and refuses what no line before it has named.
+    fn line(&mut self, text: &str) -> Result<(), String> {
+        let tokens = lex::tokens(text)?;
+        let word = |at: usize| match tokens.get(at) {
+            Some(lex::Token::Word(word)) => Some(word.as_str()),
+            Some(lex::Token::Sign(_)) | None => None,
+        };
+        if let (Some("hold"), Some(name)) = (word(0), word(1)) {
+            self.holds.insert(name.to_string());
+        }
+        let let_go = matches!(word(0), Some("release" | "drop")).then(|| word(1)).flatten();
+        let held = (0..tokens.len()).filter(|at| word(*at) == Some("held"));
+        for name in held.filter_map(|at| word(at + 2)).chain(let_go) {
+            if !self.holds.contains(name) {
+                let known: Vec<&str> = self.holds.iter().map(String::as_str).collect();
+                let cure = suggestion(name, &known);
+                return Err(format!("no step before holds {name:?}; {cure}"));
+            }
+        }
+        for name in (0..tokens.len()).filter_map(|at| word(at)?.strip_prefix('$')) {
+            if !self.bound.contains(name) {
+                let known: Vec<&str> = self.bound.iter().map(String::as_str).collect();
+                let cure = suggestion(name, &known);
+                return Err(format!("no step before binds {name:?}; {cure}"));
+            }
+        }
+        if word(0).is_some() && tokens.get(1) == Some(&lex::Token::Sign("=")) {
+            self.bound.extend(word(0).map(str::to_string));
+        }
+        Ok(())
+    }
+}
+
+fn step(mut table: Table<'_>, names: &Names, known: &mut Known) -> Result<Step, Error> {
     let line = match table.place() {
         Place::Line(line) => line,
         Place::Set(_) => 0,
@@ -86,13 +134,13 @@ fn step(mut table: Table<'_>, names: &Names) -> Result<Step, Error> {
         line,
         name: table.string("name")?.unwrap_or_default(),
         after: table.duration("after")?.unwrap_or(Duration::ZERO),
-        when: conditions(&mut table, "when", names)?,
+        when: conditions(&mut table, "when", names, known)?,
         within: table.duration("within")?.unwrap_or(Duration::from_secs(60)),
         otherwise,
-        bind: bindings(&mut table, names)?,
-        expect: conditions(&mut table, "expect", names)?,
-        assert: conditions(&mut table, "assert", names)?,
-        act: lines(&mut table, "do", |text| action::action(names, text))?,
+        bind: bindings(&mut table, names, known)?,
+        expect: conditions(&mut table, "expect", names, known)?,
+        assert: conditions(&mut table, "assert", names, known)?,
+        act: lines(&mut table, "do", known, |text| action::action(names, text))?,
     };
     table.end()?;
     Ok(step)
@@ -102,19 +150,21 @@ fn conditions(
     table: &mut Table<'_>,
     key: &'static str,
     names: &Names,
+    known: &mut Known,
 ) -> Result<Vec<Written<Condition>>, Error> {
-    lines(table, key, |text| condition::condition(names, text))
+    lines(table, key, known, |text| condition::condition(names, text))
 }
 
 /// Strings of the script's language under one key.
 fn lines<T>(
     table: &mut Table<'_>,
     key: &'static str,
+    known: &mut Known,
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Vec<Written<T>>, Error> {
     let mut list = Vec::new();
     for (place, text) in table.strings(key)? {
-        match read(&text) {
+        match read(&text).and_then(|what| known.line(&text).map(|()| what)) {
             Ok(what) => list.push(Written { text, what }),
             Err(what) => {
                 let what = format!("{what} in {text:?}");
@@ -125,8 +175,12 @@ fn lines<T>(
     Ok(list)
 }
 
-fn bindings(table: &mut Table<'_>, names: &Names) -> Result<Vec<(String, Binding)>, Error> {
-    let bound = lines(table, "bind", |text| binding(text, names))?;
+fn bindings(
+    table: &mut Table<'_>,
+    names: &Names,
+    known: &mut Known,
+) -> Result<Vec<(String, Binding)>, Error> {
+    let bound = lines(table, "bind", known, |text| binding(text, names))?;
     Ok(bound.into_iter().map(|written| written.what).collect())
 }
 
@@ -138,8 +192,7 @@ fn binding(text: &str, names: &Names) -> Result<(String, Binding), String> {
     let Some(lex::Token::Word(first)) = cursor.peek() else {
         return Err(cursor.expected("a process or a number"));
     };
-    let is_node = matches!(first.as_str(), "leader" | "preferred" | "follower" | "controller")
-        || names.who(first).is_some();
+    let is_node = names.is_node(first);
     let bound = if is_node {
         Binding::Node(names.node(&mut cursor)?)
     } else {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use seedlog::message::coordinator::CoordinatorKind;
+
 use super::lex::Cursor;
 
 /// How many processes of each kind there are.
@@ -87,6 +89,8 @@ pub enum NodeExpr {
     Follower(Part, u32),
     /// The active controller.
     Controller,
+    /// The broker that coordinates a group, or the transactions of a producer (or an id).
+    Coordinator(CoordinatorKind, Arc<str>),
     /// What a `bind` gave this name.
     Bound(String),
 }
@@ -129,6 +133,20 @@ impl Names {
         Some(Err(format!("there is no {word}: the scenario has {count} {kind}")))
     }
 
+    /// Whether a process begins with that word.
+    #[must_use]
+    pub fn is_node(&self, word: &str) -> bool {
+        let roles = [
+            "leader",
+            "preferred",
+            "follower",
+            "controller",
+            "group_coordinator",
+            "transaction_coordinator",
+        ];
+        roles.contains(&word) || self.who(word).is_some()
+    }
+
     /// Reads one process.
     ///
     /// # Errors
@@ -148,6 +166,8 @@ impl Names {
                 cursor.expect_sign(")")?;
                 return Ok(NodeExpr::Leader(part, by));
             }
+            "group_coordinator" => return coordinator(CoordinatorKind::Group, cursor),
+            "transaction_coordinator" => return coordinator(CoordinatorKind::Transaction, cursor),
             "preferred" => {
                 cursor.expect_sign("(")?;
                 let part = part(cursor)?;
@@ -220,6 +240,14 @@ impl Names {
         }
         Ok(vec![self.node(cursor)?])
     }
+}
+
+/// Reads `(p1)`.
+fn coordinator(kind: CoordinatorKind, cursor: &mut Cursor) -> Result<NodeExpr, String> {
+    cursor.expect_sign("(")?;
+    let key = cursor.expect_word("a group, a producer or a transactional id")?;
+    cursor.expect_sign(")")?;
+    Ok(NodeExpr::Coordinator(kind, key.into()))
 }
 
 /// Reads `orders-0`.

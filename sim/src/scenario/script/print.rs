@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use seedlog::message::coordinator::CoordinatorKind;
+
 use super::action::{
     Action, ClockAct, DiskAct, Hold, LinkAct, MemberAct, ProcessAct, Side, TransactAct, Unflushed,
 };
@@ -18,6 +20,12 @@ impl fmt::Display for NodeExpr {
             NodeExpr::Preferred(part) => write!(f, "preferred({part})"),
             NodeExpr::Follower(part, number) => write!(f, "follower({part}, {number})"),
             NodeExpr::Controller => f.write_str("controller"),
+            NodeExpr::Coordinator(CoordinatorKind::Group, key) => {
+                write!(f, "group_coordinator({key})")
+            }
+            NodeExpr::Coordinator(CoordinatorKind::Transaction, key) => {
+                write!(f, "transaction_coordinator({key})")
+            }
             NodeExpr::Bound(name) => write!(f, "${name}"),
         }
     }
@@ -247,6 +255,7 @@ mod tests {
         let lines = [
             "crash b1",
             "restart [b1, c2]",
+            "crash transaction_coordinator(p1)",
             "pause servers except [b1]",
             "power b2 torn",
             "cut b1 -> b2",
