@@ -257,7 +257,7 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
             config: scenario.producer.clone(),
             defects,
             partitioner: None,
-            transactional_id: None,
+            transactional_id: transactional_id(scenario, who),
             space: SPACE,
         })),
         Role::Consumer => Setup::Consumer(Arc::new(ConsumerSetup {
@@ -287,6 +287,12 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
             defects,
         })),
     }
+}
+
+/// The transactional id of a producer, if it has one.
+fn transactional_id(scenario: &Scenario, who: Who) -> Option<Arc<str>> {
+    let transactions = scenario.transactions.as_ref()?;
+    if who.role == Role::Producer { transactions.id(who.number - 1) } else { None }
 }
 
 /// The group of a consumer, if it is a member of one.

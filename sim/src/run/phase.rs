@@ -5,6 +5,7 @@ use seedlog::message::{Request, admin};
 use seedlog::time::{Duration, Instant};
 
 use super::{Run, Stop, Token};
+use crate::check::Checkers;
 use crate::cluster::{world_ratio, world_span};
 use crate::scenario::RatioRange;
 use crate::scenario::script::{Part, Role};
@@ -329,6 +330,8 @@ impl Run {
     fn tick_drain(&mut self, until: Instant) {
         let pending = self.workload.pending();
         let unread = self.workload.unread().or_else(|| self.workload.unfinished());
+        let checkers = self.watch.checkers.as_ref();
+        let unread = unread.or_else(|| checkers.and_then(Checkers::open_transaction));
         if pending == 0 && unread.is_none() {
             if let Some(checkers) = &mut self.watch.checkers {
                 checkers.at(self.world.now(), self.world.events());

@@ -135,6 +135,7 @@ impl Observer<Process> for Watch {
                 if who.role == Role::Consumer =>
             {
                 checkers.consumer_gone(who.number - 1);
+                checkers.member_gone(who.number - 1);
             }
             (_, Lifecycle::Paused | Lifecycle::Resumed) | (None, _) => {}
         }

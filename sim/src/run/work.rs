@@ -4,8 +4,9 @@ use seedlog::ids::Offset;
 use seedlog::op::Outcome;
 
 use super::{Run, Token};
+use crate::check::Decision;
 use crate::scenario::script::{Action, MemberAct, NodeExpr, Part, Role, TransactAct, Who};
-use crate::workload::{Decision, Due, Sent, Told, Workload};
+use crate::workload::{Due, Sent, Told, Workload};
 use crate::world::ProcessId;
 
 impl Run {
@@ -45,11 +46,21 @@ impl Run {
                 | Outcome::Answered(_) => {}
             },
             Told::Polled { consumer, records } => checkers.polled(*consumer, records),
-            Told::Joined(..)
-            | Told::Offsets(..)
-            | Told::Ended(..)
-            | Told::Rebalanced { .. }
-            | Told::Committed { .. } => {}
+            Told::Joined(transaction, record) => checkers.transaction_sent(*transaction, *record),
+            Told::Offsets(..) => {}
+            Told::Ending(transaction, decision) => {
+                checkers.transaction_ending(*transaction, *decision);
+            }
+            Told::Ended(transaction, decision, outcome) => {
+                checkers.transaction_ended(*transaction, *decision, outcome);
+            }
+            Told::Rebalanced { consumer, group, change } => {
+                checkers.rebalanced(*consumer, group, change);
+            }
+            Told::Left { consumer } => checkers.member_gone(*consumer),
+            Told::Committed { consumer, group, positions, outcome } => {
+                checkers.committed(*consumer, group, positions, outcome);
+            }
         }
     }
 
@@ -105,13 +116,16 @@ impl Run {
 
     pub(super) fn transact_act(&mut self, act: TransactAct, producer: &NodeExpr) -> bool {
         let Some(index) = self.producer(producer) else { return false };
-        let (client, world) = (&mut self.workload.producers[index], &mut self.world);
-        match act {
+        let Workload { producers, told, .. } = &mut self.workload;
+        let (client, world) = (&mut producers[index], &mut self.world);
+        let done = match act {
             TransactAct::Init => client.init(world),
             TransactAct::Begin => client.begin(world),
-            TransactAct::Commit => client.end(world, Decision::Commit),
-            TransactAct::Abort => client.end(world, Decision::Abort),
-        }
+            TransactAct::Commit => client.end(world, Decision::Commit, told),
+            TransactAct::Abort => client.end(world, Decision::Abort, told),
+        };
+        self.tell_checkers();
+        done
     }
 
     pub(super) fn send_offsets(&mut self, producer: &NodeExpr, consumer: &NodeExpr) -> bool {
@@ -134,7 +148,8 @@ impl Run {
 
     pub(super) fn member_act(&mut self, act: MemberAct, consumer: &NodeExpr) -> bool {
         let Some(index) = self.member(consumer) else { return false };
-        let (member, world) = (&mut self.workload.members[index], &mut self.world);
+        let Workload { members, told, .. } = &mut self.workload;
+        let (member, world) = (&mut members[index], &mut self.world);
         match act {
             MemberAct::Subscribe => member.subscribe(world),
             MemberAct::Unsubscribe => {
@@ -143,6 +158,8 @@ impl Run {
             MemberAct::Poll => member.poll(world),
             MemberAct::Commit => return member.commit(world).is_some(),
         }
+        told.append(&mut member.told);
+        self.tell_checkers();
         true
     }
 
@@ -162,7 +179,7 @@ impl Run {
             client.send(&mut self.world, topic, partition, &mut self.workload.told);
         }
         if in_transaction {
-            client.end(&mut self.world, Decision::Commit);
+            client.end(&mut self.world, Decision::Commit, &mut self.workload.told);
         }
         self.tell_checkers();
         true

@@ -61,7 +61,9 @@ impl Scenario {
         if let Some(group) = &group {
             consumer.enable_auto_commit = group.commit == CommitMode::Auto;
         }
-        let producer = settings(&mut root, "producer", ProducerConfig::NAMES, ProducerConfig::set)?;
+        let mut producer: ProducerConfig =
+            settings(&mut root, "producer", ProducerConfig::NAMES, ProducerConfig::set)?;
+        transaction_protocol(&mut root, &mut producer)?;
         let around = app::Surroundings {
             registry,
             topics: &topics,
@@ -162,6 +164,18 @@ pub(super) fn u32_of(number: u64) -> u32 {
 
 fn consumer_set(config: &mut ConsumerConfig, name: &str, value: &str) -> Result<(), String> {
     config.set(name, value)
+}
+
+/// `transaction.protocol = 1`, of all clients that send transactions.
+fn transaction_protocol(root: &mut Table<'_>, producer: &mut ProducerConfig) -> Result<(), Error> {
+    let Some(mut table) = root.table("transaction")? else { return Ok(()) };
+    let at = table.place_of("protocol");
+    if let Some(version) = table.number("protocol", 1, 2)? {
+        producer
+            .set("transaction.protocol", &version.to_string())
+            .map_err(|what| table.error("protocol", at, what, ""))?;
+    }
+    table.end()
 }
 
 /// Internal topics of a size that fits a short run on few brokers, unless the text says another.

@@ -132,10 +132,10 @@ const REFUSED: &[(&str, &str)] = &[
          \"grow orders to 99999\"; see `sim script`",
     ),
     (
-        "\"a\\nb\" = 1",
-        "s.toml:1: a b: unknown key; one of: admin, atlas, broker, clock, \
-         cluster, consumer, controller, defects, disk, fault, group, network, phases, producer, \
-         quorum, require, seed, step, swarm, topic, topics, transactions, workload",
+        "\"one\\nkey\" = 1",
+        "s.toml:1: one key: unknown key; one of: admin, app, atlas, broker, clock, cluster, \
+         consumer, controller, defects, disk, fault, feed, group, network, phases, producer, \
+         quorum, require, seed, step, swarm, topic, topics, transaction, transactions, workload",
     ),
     (
         "[[step]]\ndo = \"release late\"",

@@ -41,6 +41,8 @@ pub struct MemberClient {
     pub reached: Vec<Vec<i64>>,
     pub consumed: u64,
     pub fenced: u64,
+    /// What nobody has been told yet.
+    pub told: Vec<Told>,
 }
 
 /// What the application waits for.
@@ -102,6 +104,7 @@ impl MemberClient {
             reached: scenario.topics.iter().map(reached).collect(),
             consumed: 0,
             fenced: 0,
+            told: Vec::new(),
         }
     }
 
@@ -159,6 +162,7 @@ impl MemberClient {
     }
 
     pub fn unsubscribe(&mut self, world: &mut World<Process>) -> CallId {
+        self.told.push(Told::Left { consumer: self.number });
         let call = self.call(world, Op::Unsubscribe);
         self.owned.clear();
         self.done.clear();
@@ -223,7 +227,6 @@ impl MemberClient {
         world: &mut World<Process>,
         call: CallId,
         outcome: &Outcome,
-        told: &mut Vec<Told>,
     ) -> Option<Instant> {
         if call.0 / LIFE != self.life {
             return None;
@@ -231,11 +234,16 @@ impl MemberClient {
         if let Some(index) = self.commits.iter().position(|(known, _)| *known == call) {
             let (_, positions) = self.commits.remove(index);
             let (consumer, group) = (self.number, Arc::clone(&self.work.id));
-            told.push(Told::Committed { consumer, group, positions, outcome: outcome.clone() });
+            self.told.push(Told::Committed {
+                consumer,
+                group,
+                positions,
+                outcome: outcome.clone(),
+            });
             self.note_fencing(outcome);
         }
         match std::mem::replace(&mut self.stage, Stage::Out) {
-            Stage::Poll(poll) if poll == call => self.polled(world, outcome, told),
+            Stage::Poll(poll) if poll == call => self.polled(world, outcome),
             Stage::Commit(commit, after) if commit == call => self.committed(world, outcome, after),
             Stage::Leave(leave) if leave == call => {
                 self.subscribe(world);
@@ -267,19 +275,14 @@ impl MemberClient {
         self.fenced += u64::from(is_fencing);
     }
 
-    fn polled(
-        &mut self,
-        world: &mut World<Process>,
-        outcome: &Outcome,
-        told: &mut Vec<Told>,
-    ) -> Option<Instant> {
+    fn polled(&mut self, world: &mut World<Process>, outcome: &Outcome) -> Option<Instant> {
         match outcome {
             Outcome::Polled(records) => {
                 let consumer = self.number;
                 if records.is_empty() {
                     return self.go_on(world);
                 }
-                told.push(Told::Polled { consumer, records: Arc::clone(records) });
+                self.told.push(Told::Polled { consumer, records: Arc::clone(records) });
                 self.note_reached(records);
                 if self.work.delivery == MemberDelivery::AtMostOnce {
                     self.note_done(records);
@@ -290,7 +293,7 @@ impl MemberClient {
             }
             Outcome::Rebalanced(change) => {
                 let (consumer, group) = (self.number, Arc::clone(&self.work.id));
-                told.push(Told::Rebalanced { consumer, group, change: Arc::clone(change) });
+                self.told.push(Told::Rebalanced { consumer, group, change: Arc::clone(change) });
                 self.rebalanced(world, change)
             }
             Outcome::Failed(_) | Outcome::Unknown(_) => {

@@ -16,6 +16,7 @@ use seedlog::op::Outcome;
 use seedlog::time::Instant;
 
 use crate::app::{Fed, Feeder};
+use crate::check::Decision;
 use crate::cluster::{Cluster, Process};
 use crate::scenario::Scenario;
 use crate::scenario::script::Role;
@@ -25,7 +26,7 @@ pub use admin::{AdminClient, created};
 pub use consumer::ConsumerClient;
 pub use member::MemberClient;
 pub use producer::{ProducerClient, source};
-pub use told::{Decision, Sent, Told, TransactionRef};
+pub use told::{Sent, Told};
 pub use transactor::{Due, Next, TransactionTotals, Transactor};
 
 /// Operations by how they ended.
@@ -227,7 +228,8 @@ impl Workload {
         outcome: &Outcome,
     ) {
         let (member, before) = (&mut self.members[index], self.told.len());
-        let timer = member.returned(world, call, outcome, &mut self.told);
+        let timer = member.returned(world, call, outcome);
+        self.told.append(&mut member.told);
         let process = member.process;
         self.timers.extend(timer.map(|at| (process, at)));
         if self.told.len() > before {
@@ -241,6 +243,7 @@ impl Workload {
             && world.is_up(process)
         {
             member.timer(world);
+            self.told.append(&mut member.told);
         }
     }
 

@@ -8,9 +8,9 @@ use seedlog::op::{Op, Outcome, SendRecord};
 use seedlog::rng::Rng;
 use seedlog::time::Duration;
 
-use super::told::{Sent, Told, TransactionRef};
+use super::told::{Sent, Told};
 use super::transactor::{Due, TransactionTotals, Transactor};
-use crate::check::RecordId;
+use crate::check::{RecordId, TransactionRef};
 use crate::cluster::Process;
 use crate::scenario::Scenario;
 use crate::scenario::value::{Range, Span};

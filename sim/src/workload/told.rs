@@ -5,21 +5,7 @@ use std::sync::Arc;
 use seedlog::ids::TopicName;
 use seedlog::op::{ConsumedRecord, Outcome, Position, Rebalance};
 
-use crate::check::RecordId;
-
-/// One transaction: the life of the producer that began it, and its number there, from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TransactionRef {
-    pub source: u32,
-    pub number: u64,
-}
-
-/// How an application ends a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Decision {
-    Commit,
-    Abort,
-}
+use crate::check::{Decision, RecordId, TransactionRef};
 
 /// A send that ended.
 #[derive(Clone, Debug)]
@@ -40,12 +26,18 @@ pub enum Told {
     Joined(TransactionRef, RecordId),
     /// A consumer's positions were given to a transaction.
     Offsets(TransactionRef, Arc<str>, Vec<Position>),
+    /// A transaction is to end that way.
+    Ending(TransactionRef, Decision),
     /// A transaction was ended that way, with that outcome.
     Ended(TransactionRef, Decision, Outcome),
     Rebalanced {
         consumer: u32,
         group: Arc<str>,
         change: Arc<Rebalance>,
+    },
+    /// A member has left its group.
+    Left {
+        consumer: u32,
     },
     Committed {
         consumer: u32,

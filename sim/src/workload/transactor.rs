@@ -8,8 +8,8 @@ use seedlog::ids::{CallId, TopicName};
 use seedlog::op::{GroupMetadata, Op, Outcome, Position};
 use seedlog::rng::Rng;
 
-use super::told::{Decision, TransactionRef};
 use super::{ProducerClient, Sent, Told};
+use crate::check::{Decision, TransactionRef};
 use crate::cluster::Process;
 use crate::scenario::Scenario;
 use crate::scenario::value::{Range, Ratio};
@@ -200,13 +200,21 @@ impl ProducerClient {
     }
 
     /// Ends the open transaction, one way or the other.
-    pub fn end(&mut self, world: &mut World<Process>, decision: Decision) -> bool {
+    pub fn end(
+        &mut self,
+        world: &mut World<Process>,
+        decision: Decision,
+        told: &mut Vec<Told>,
+    ) -> bool {
+        let source = self.source();
         let op = match decision {
             Decision::Commit => Op::CommitTransaction,
             Decision::Abort => Op::AbortTransaction,
         };
         let call = self.control(world, op);
         let Some(transactor) = &mut self.transactor else { return false };
+        let transaction = TransactionRef { source, number: transactor.begun };
+        told.push(Told::Ending(transaction, decision));
         transactor.stage = Stage::Ending(decision);
         transactor.awaited = call;
         true
