@@ -33,6 +33,7 @@ pub struct Cluster {
     nodes: Arc<Mutex<BTreeMap<Endpoint, Handle>>>,
     clock: Clock,
     voters: Arc<[Voter]>,
+    config: BrokerConfig,
     brokers: Vec<Slot>,
 }
 
@@ -50,9 +51,27 @@ pub fn seed() -> [u8; 32] {
     seed
 }
 
+/// What the brokers of such a cluster are set to unless a user says otherwise.
+pub fn defaults(brokers: u16) -> BrokerConfig {
+    let replicas = i16::try_from(brokers.min(3)).expect("at most three");
+    BrokerConfig {
+        auto_create_topics: true,
+        default_replication_factor: replicas,
+        offsets_topic_replication_factor: replicas,
+        transaction_log_replication_factor: replicas,
+        transaction_log_min_isr: u32::from(brokers.min(2)),
+        ..BrokerConfig::default()
+    }
+}
+
 impl Cluster {
     /// Starts everything; the brokers serve once [`Self::ready`] says so.
-    pub async fn start(brokers: u16, controllers: u16, port: u16) -> std::io::Result<Cluster> {
+    pub async fn start(
+        brokers: u16,
+        controllers: u16,
+        port: u16,
+        config: BrokerConfig,
+    ) -> std::io::Result<Cluster> {
         let voters = (0..i32::from(controllers)).zip(1..).map(|(index, number)| Voter {
             key: ReplicaKey {
                 node: NodeId(FIRST_CONTROLLER + index),
@@ -65,6 +84,7 @@ impl Cluster {
             nodes: Arc::default(),
             clock: Clock::start(),
             voters: voters.collect(),
+            config,
             brokers: (0..brokers).map(|_| Slot::Down(Disk::default())).collect(),
         };
         for index in 0..cluster.voters.len() {
@@ -88,10 +108,6 @@ impl Cluster {
         }
     }
 
-    fn replication(&self) -> i16 {
-        i16::try_from(self.brokers.len().min(3)).expect("at most three")
-    }
-
     fn start_controller(&mut self, index: usize) {
         let Voter { key: ReplicaKey { node, directory }, endpoint } = self.voters[index].clone();
         let mut disk = Disk::default();
@@ -101,7 +117,7 @@ impl Cluster {
         let setup = Arc::new(ControllerSetup {
             server: self.server(node, endpoint.clone()),
             controller: ControllerConfig {
-                default_replication_factor: self.replication(),
+                default_replication_factor: self.config.default_replication_factor,
                 ..ControllerConfig::default()
             },
         });
@@ -130,11 +146,7 @@ impl Cluster {
         let id = i32::try_from(number).expect("brokers are few");
         let setup = Arc::new(BrokerSetup {
             server: Arc::new(self.server(NodeId(id), endpoint.clone())),
-            broker: BrokerConfig {
-                auto_create_topics: true,
-                default_replication_factor: self.replication(),
-                ..BrokerConfig::default()
-            },
+            broker: self.config.clone(),
         });
         let (mail, inbox) = mpsc::unbounded_channel();
         let (returns, _) = mpsc::unbounded_channel();

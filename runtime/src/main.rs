@@ -37,6 +37,9 @@ enum Command {
         /// Controllers of the metadata quorum.
         #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..=5))]
         controllers: u16,
+        /// A setting of the brokers by Kafka's name; may be given again for others.
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        settings: Vec<String>,
     },
     /// Sends each line of its input as a record.
     Produce(client::ProduceArgs),
@@ -50,7 +53,9 @@ fn main() -> ExitCode {
     let runtime = runtime.expect("the system gives an event loop");
     let result = runtime.block_on(async {
         match cli.command {
-            Command::Up { brokers, port, controllers } => up(brokers, port, controllers).await,
+            Command::Up { brokers, port, controllers, settings } => {
+                up(brokers, port, controllers, &settings).await
+            }
             Command::Produce(args) => client::produce(args).await,
             Command::Consume(args) => client::consume(args).await,
         }
@@ -66,8 +71,13 @@ fn main() -> ExitCode {
     }
 }
 
-async fn up(brokers: u16, port: u16, controllers: u16) -> Result<(), String> {
-    let started = Cluster::start(brokers, controllers, port).await;
+async fn up(brokers: u16, port: u16, controllers: u16, settings: &[String]) -> Result<(), String> {
+    let mut config = cluster::defaults(brokers);
+    for setting in settings {
+        let (name, value) = setting.split_once('=').ok_or("--set takes NAME=VALUE")?;
+        config.set(name, value)?;
+    }
+    let started = Cluster::start(brokers, controllers, port, config).await;
     let mut cluster = started.map_err(|error| format!("port {port} and the next ones: {error}"))?;
     tokio::select! {
         () = cluster.ready() => {}
