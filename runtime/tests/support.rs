@@ -41,8 +41,19 @@ impl Drop for Talker {
 
 static TURN: AtomicU16 = AtomicU16::new(0);
 
+/// Keeps no client waiting longer than it must.
+pub const BRISK: &[&str] = &[
+    "group.initial.rebalance.delay.ms=0",
+    "group.consumer.heartbeat.interval.ms=500",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms=500",
+];
+
 /// A cluster of three, and its bootstrap list. What it complains of goes to `complaints`.
 pub fn cluster_with(complaints: Stdio) -> (Talker, String) {
+    cluster_set(&[], complaints)
+}
+
+pub fn cluster_set(settings: &[&str], complaints: Stdio) -> (Talker, String) {
     // Three ports in a row, below those that the system gives to clients: a client that dials a
     // stopped broker must not end up on its port.
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
@@ -54,6 +65,7 @@ pub fn cluster_with(complaints: Stdio) -> (Talker, String) {
         .expect("there are three free ports");
     let mut command = Command::new(env!("CARGO_BIN_EXE_seedlog"));
     command.args(["up", "--brokers", "3", "--controllers", "3", "--port", &port.to_string()]);
+    command.args(settings.iter().flat_map(|setting| ["--set", setting]));
     let mut cluster = Talker::start(command.stderr(complaints));
     let line = cluster.next();
     let bootstrap = line.strip_prefix("bootstrap: ").expect("the first line").to_owned();

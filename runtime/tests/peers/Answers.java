@@ -1,6 +1,6 @@
 import java.time.Duration;
 import java.util.*;
-import java.util.concurrent.ExecutionException;
+import java.util.concurrent.*;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
@@ -17,7 +17,46 @@ public class Answers {
 
     static String name(String topic) { return prefix + topic; }
 
-    static void say(String what, Object answer) { System.out.println(what + ": " + answer); }
+    /** What a thread answers, in its order. */
+    static final ThreadLocal<List<String>> lines = ThreadLocal.withInitial(ArrayList::new);
+
+    static void say(String what, Object answer) { lines.get().add(what + ": " + answer); }
+
+    interface Step { void run() throws Exception; }
+
+    /** Runs all at once; their answers come in the order of the steps. */
+    static void together(Step... steps) throws Exception {
+        var pool = Executors.newCachedThreadPool();
+        var running = new ArrayList<Future<List<String>>>();
+        for (Step step : steps)
+            running.add(pool.submit(() -> {
+                step.run();
+                return lines.get();
+            }));
+        pool.shutdown();
+        for (var answers : running) lines.get().addAll(answers.get());
+    }
+
+    /** An error's number, or the name of one that only the client knows. */
+    static Object number(Throwable error) {
+        for (Throwable cause = error; cause != null; cause = cause.getCause()) {
+            int number = Errors.forException(cause).code();
+            if (number > 0) return number;
+        }
+        return error.getClass().getSimpleName();
+    }
+
+    /** 0, or the number of what a call throws. */
+    static Object thrown(Step call) {
+        try {
+            call.run();
+            return 0;
+        } catch (ExecutionException error) {
+            return number(error.getCause());
+        } catch (Exception error) {
+            return number(error);
+        }
+    }
 
     /** 0, or the error's number. */
     static Object code(KafkaFuture<?> future) throws Exception {
@@ -62,11 +101,17 @@ public class Answers {
         create("create compacted", new NewTopic(name("compacted"), 1, (short) 1).configs(Map.of("cleanup.policy", "compact")), false);
     }
 
+    static Map<String, KafkaFuture<TopicDescription>> described() {
+        return admin.describeTopics(List.of(name("b"), name("nowhere"))).topicNameValues();
+    }
+
     static void partitions() throws Exception {
         say("grow", code(admin.createPartitions(Map.of(name("b"), NewPartitions.increaseTo(3))).all()));
         say("grow to fewer", code(admin.createPartitions(Map.of(name("b"), NewPartitions.increaseTo(1))).all()));
         say("grow what is not there", code(admin.createPartitions(Map.of(name("nowhere"), NewPartitions.increaseTo(2))).all()));
-        var described = admin.describeTopics(List.of(name("b"), name("nowhere"))).topicNameValues();
+        // Brokers hear of it a little later.
+        for (int i = 0; i < 1_200 && described().get(name("b")).get().partitions().size() < 3; i++) Thread.sleep(50);
+        var described = described();
         say("partitions", described.get(name("b")).get().partitions().size());
         say("describe what is not there", code(described.get(name("nowhere"))));
         var byId = TopicCollection.ofTopicIds(List.of(described.get(name("b")).get().topicId()));
@@ -93,10 +138,10 @@ public class Answers {
         alter("set what is unknown", "a", AlterConfigOp.OpType.SET, "retention.years", "1");
         alter("set elsewhere", "nowhere", AlterConfigOp.OpType.SET, "delete.retention.ms", "1");
         alter("append to no list", "a", AlterConfigOp.OpType.APPEND, "delete.retention.ms", "1");
-        for (int i = 0; i < 200 && !config("a", "delete.retention.ms").startsWith("60000"); i++) Thread.sleep(50);
+        for (int i = 0; i < 1_200 && !config("a", "delete.retention.ms").startsWith("60000"); i++) Thread.sleep(50);
         say("what was set", config("a", "delete.retention.ms"));
         alter("delete", "a", AlterConfigOp.OpType.DELETE, "delete.retention.ms", null);
-        for (int i = 0; i < 200 && config("a", "delete.retention.ms").startsWith("60000"); i++) Thread.sleep(50);
+        for (int i = 0; i < 1_200 && config("a", "delete.retention.ms").startsWith("60000"); i++) Thread.sleep(50);
         say("what was deleted", config("a", "delete.retention.ms"));
         say("untouched", config("a", "cleanup.policy"));
     }
@@ -105,8 +150,6 @@ public class Answers {
         var settings = settings(more);
         settings.putIfAbsent("acks", "all");
         settings.put("linger.ms", 50);
-        settings.put("delivery.timeout.ms", 20000);
-        settings.put("request.timeout.ms", 10000);
         var answers = new ArrayList<String>();
         try (var producer = new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer())) {
             for (int i = 0; i < count; i++) {
@@ -129,7 +172,7 @@ public class Answers {
     static void produce() throws Exception {
         say("produce with acks=0", send("a", 0, "k", 3, 1, "acks", "0", "enable.idempotence", false));
         // Nobody tells when unacknowledged records are there.
-        for (int i = 0; i < 200 && end("a") < 3; i++) Thread.sleep(50);
+        for (int i = 0; i < 1_200 && end("a") < 3; i++) Thread.sleep(50);
         say("produce with acks=1", send("a", 0, "k", 3, 1, "acks", "1", "enable.idempotence", false));
         for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd"))
             say("produce " + codec, send("a", 0, "k", 3, 100, "compression.type", codec));
@@ -164,12 +207,13 @@ public class Answers {
     static void read(String what, long offset, int count, Object... more) {
         var settings = settings(more);
         settings.putIfAbsent("auto.offset.reset", "none");
+        settings.put("fetch.max.wait.ms", 50);
         var got = new ArrayList<Object>();
         try (var consumer = new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer())) {
             var place = new TopicPartition(name("a"), 0);
             consumer.assign(List.of(place));
             consumer.seek(place, offset);
-            for (int i = 0; i < 50 && got.size() < count; i++)
+            for (int i = 0; i < 300 && got.size() < count; i++)
                 for (var record : consumer.poll(Duration.ofMillis(200)))
                     got.add(record.offset() + " " + record.value().length());
         } catch (OffsetOutOfRangeException error) {
@@ -203,16 +247,21 @@ public class Answers {
     public static void main(String[] args) throws Exception {
         servers = args[0];
         prefix = args[1];
-        try (Admin opened = Admin.create(settings("default.api.timeout.ms", 20000, "request.timeout.ms", 10000))) {
+        try (Admin opened = Admin.create(settings())) {
             admin = opened;
-            topics();
-            partitions();
-            configs();
-            produce();
-            offsets();
-            consume();
-            cluster();
-            delete();
+            together(Answers::run, Groups::run, Transactions::run);
         }
+        lines.get().forEach(System.out::println);
+    }
+
+    static void run() throws Exception {
+        topics();
+        partitions();
+        configs();
+        produce();
+        offsets();
+        consume();
+        cluster();
+        delete();
     }
 }

@@ -2,32 +2,15 @@
 
 usage: answers.py BOOTSTRAP PREFIX (of all topics that it makes)
 """
-import sys
 import time
 
-from confluent_kafka import (Consumer, IsolationLevel, KafkaException, Producer, TopicCollection, TopicPartition)
-from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
-                                   OffsetSpec, ResourceType)
-
-SERVERS, PREFIX = sys.argv[1], sys.argv[2]
-admin = AdminClient({"bootstrap.servers": SERVERS, "socket.timeout.ms": 20000})
-
-
-def name(topic):
-    return PREFIX + topic
-
-
-def say(what, answer):
-    print(f"{what}: {answer}", flush=True)
-
-
-def code(future):
-    """0, or the error's number."""
-    try:
-        future.result()
-        return 0
-    except KafkaException as error:
-        return error.args[0].code()
+import common
+import groups
+import transactions
+from common import SERVERS, SILENT, admin, code, name, say, settled, together
+from confluent_kafka import Consumer, IsolationLevel, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import (AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec,
+                                   ResourceType)
 
 
 def create(what, topic, partitions=1, replicas=1, configs=None, assignment=None, validate_only=False):
@@ -65,6 +48,10 @@ def grow(what, topic, total, assignment=None, validate_only=False):
     say(what, code(admin.create_partitions([new], validate_only=validate_only)[topic]))
 
 
+def described(topic):
+    return admin.describe_topics(TopicCollection([name(topic)]))[name(topic)]
+
+
 def partitions():
     grow("grow", name("b"), 3)
     grow("grow to the same", name("b"), 3)
@@ -73,10 +60,9 @@ def partitions():
     grow("grow on an unknown broker", name("b"), 4, [[77]])
     grow("grow with too few assignments", name("b"), 6, [[1]])
     grow("grow only to validate", name("b"), 9, validate_only=True)
-    described = admin.describe_topics(TopicCollection([name("b"), name("nowhere")]))
-    found = described[name("b")].result()
-    say("partitions", [p.id for p in found.partitions])
-    say("describe what is not there", code(described[name("nowhere")]))
+    settled(lambda: len(described("b").result().partitions) == 3)
+    say("partitions", [p.id for p in described("b").result().partitions])
+    say("describe what is not there", code(described("nowhere")))
 
 
 def config(topic, *names):
@@ -121,22 +107,15 @@ def configs():
     say("configs of what is not there", config(name("nowhere")))
 
 
-def settled(true):
-    """Answers come from brokers that hear of changes a little later."""
-    deadline = time.time() + 10
-    while not true() and time.time() < deadline:
-        time.sleep(0.05)
-
-
 def send(topic, values, partition=0, key=b"k", timestamp=0, **settings):
-    producer = Producer({"bootstrap.servers": SERVERS, "linger.ms": 100, "message.timeout.ms": 15000, **settings})
-    answers = []
+    producer = Producer({"bootstrap.servers": SERVERS, "linger.ms": 100, **settings})
+    outcomes = []
     for i, value in enumerate(values):
         options = {"timestamp": timestamp + i} if timestamp else {}
         producer.produce(topic, value=value, key=key, partition=partition, **options,
-                         on_delivery=lambda e, m: answers.append((e.code(), -1) if e else (0, m.offset())))
-    producer.flush(30)
-    return answers
+                         on_delivery=lambda e, m: outcomes.append((e.code(), -1) if e else (0, m.offset())))
+    producer.flush(120)
+    return outcomes
 
 
 def end(topic):
@@ -180,7 +159,7 @@ def offsets():
     say("at a time after all", listed(at(1_800_000_000_000)))
     say("latest of a partition that is not there", listed(OffsetSpec.latest(), partition=9))
     consumer = Consumer({"bootstrap.servers": SERVERS, "group.id": "none"})
-    say("watermarks", consumer.get_watermark_offsets(TopicPartition(name("a"), 0), timeout=15))
+    say("watermarks", consumer.get_watermark_offsets(TopicPartition(name("a"), 0), timeout=60))
     consumer.close()
 
 
@@ -201,9 +180,9 @@ def delete_records():
 def read(what, topic, partition, offset, count, **settings):
     consumer = Consumer({"bootstrap.servers": SERVERS, "group.id": "none", "enable.auto.commit": False,
                          "fetch.wait.max.ms": 100, "auto.offset.reset": "error", "enable.partition.eof": True,
-                         **settings})
+                         **settings}, logger=SILENT)
     consumer.assign([TopicPartition(topic, partition, offset)])
-    got, deadline = [], time.time() + 15
+    got, deadline = [], time.time() + 60
     while len(got) < count and time.time() < deadline:
         message = consumer.poll(0.2)
         if message is None:
@@ -233,15 +212,19 @@ def consume():
 
 def delete():
     for what, topic in [("delete a topic", "a"), ("delete it again", "a"), ("delete what is not there", "nowhere")]:
-        say(what, code(admin.delete_topics([name(topic)], operation_timeout=10)[name(topic)]))
-    settled(lambda: name("a") not in admin.list_topics(timeout=10).topics)
-    say("describe what was deleted", code(admin.describe_topics(TopicCollection([name("a")]))[name("a")]))
+        say(what, code(admin.delete_topics([name(topic)], operation_timeout=30)[name(topic)]))
+    say("describe what was deleted", settled(lambda: code(described("a"))))
     create("create what was deleted", name("a"))
-    settled(lambda: name("a") in admin.list_topics(timeout=10).topics)
+    settled(lambda: name("a") in admin.list_topics(timeout=60).topics)
     say("produce to the new one", send(name("a"), [b"x"]))
     for topic in ["a", "b", "compacted", "stamped", "small"]:
         code(admin.delete_topics([name(topic)])[name(topic)])
 
 
-for step in [topics, partitions, configs, produce, offsets, delete_records, consume, delete]:
-    step()
+def run():
+    for step in [topics, partitions, configs, produce, offsets, delete_records, consume, delete]:
+        step()
+
+
+together(run, groups.run, transactions.run)
+print("\n".join(common.answers.lines))
