@@ -123,6 +123,15 @@ setting_enum!(
     IsolationLevel { ReadUncommitted = "read_uncommitted", ReadCommitted = "read_committed", }
 );
 
+setting_enum!(
+    /// `delivery`: what an application promises of each record that it takes.
+    Delivery {
+        AtMostOnce = "at-most-once",
+        AtLeastOnce = "at-least-once",
+        ExactlyOnce = "exactly-once",
+    }
+);
+
 impl Setting for TransactionVersion {
     fn parse(text: &str) -> Result<Self, &'static str> {
         match text.trim() {
@@ -391,6 +400,25 @@ settings! {
         reconnect_backoff_max: Duration = Duration::from_millis(1_000), "reconnect.backoff.max.ms";
         /// Of the classic protocol.
         session_timeout: Duration = Duration::from_secs(45), "session.timeout.ms", 1;
+    }
+}
+
+settings! {
+    /// Settings of an application. The names are Kafka's where Kafka, or Kafka Streams, has one.
+    AppConfig {
+        delivery: Delivery = Delivery::AtLeastOnce, "delivery";
+        /// How long what is done waits for company before it is committed.
+        commit_interval: Duration = Duration::from_millis(100), "commit.interval.ms";
+        max_poll_records: usize = 500, "max.poll.records", 1;
+        /// Records that are held at a time; no more are polled meanwhile.
+        buffered_records: usize = 1_000, "buffered.records", 1;
+        /// Records that are being processed at a time.
+        workers: usize = 16, "workers", 1;
+        /// Whether records of one key wait for each other.
+        ordered: bool = true, "ordered";
+        retry_backoff: Duration = Duration::from_millis(100), "retry.backoff.ms", 1;
+        /// How long an answer of the external store may take.
+        store_timeout: Duration = Duration::from_secs(1), "store.timeout.ms", 1;
     }
 }
 

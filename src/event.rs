@@ -55,6 +55,8 @@ pub enum Event {
     Group(Arc<GroupNote>),
     /// Group coordinator: an offset was committed.
     OffsetCommitted(Arc<OffsetNote>),
+    /// An application, or the store beside it: what it has done.
+    Application(Arc<ApplicationNote>),
     /// A rare branch was reached: proves that runs get there.
     Sometimes(Mark),
 }
@@ -241,4 +243,55 @@ pub struct OffsetNote {
     pub shard: i32,
     /// Where in the coordinator's log.
     pub at: Offset,
+}
+
+/// What an application has done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ApplicationNote {
+    /// The effects of a record are made: what it emits is accepted, the store has answered. With
+    /// exactly-once, the transaction that holds them is about to be committed.
+    Processed { group: Arc<str>, topic: TopicName, partition: i32, offset: Offset },
+    /// The store has changed these balances in one unit.
+    Applied(AppliedNote),
+    /// A message goes round once more, for the `attempt`th time.
+    Retried { group: Arc<str>, id: Arc<str>, attempt: u32 },
+    /// A message is given up, and lies in the dead-letter topic.
+    DeadLettered { group: Arc<str>, id: Arc<str> },
+    /// A message or request that was taken care of before.
+    Duplicate { group: Arc<str>, id: Arc<str> },
+    /// Sums since the start of the process, noted when it closes.
+    Counters { group: Arc<str>, counters: Counters },
+}
+
+/// One atomic change of an external store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AppliedNote {
+    /// The request that it was for.
+    pub id: Arc<str>,
+    pub changes: Arc<[AppliedChange]>,
+}
+
+/// What became of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AppliedChange {
+    pub key: Arc<str>,
+    pub delta: i64,
+    /// The number after it.
+    pub balance: i64,
+}
+
+/// What an application counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Counters {
+    /// Records sent and accepted.
+    pub published: u64,
+    /// Records polled.
+    pub received: u64,
+    pub processed: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Messages sent round once more.
+    pub retried: u64,
+    pub dead_lettered: u64,
+    pub duplicates: u64,
 }

@@ -6,6 +6,7 @@
 //! have had.
 
 pub mod admin;
+pub mod app;
 pub mod consumer;
 mod coordinator;
 mod errors;
@@ -16,6 +17,7 @@ pub mod producer;
 mod testing;
 
 pub use admin::{Admin, AdminSetup};
+pub use app::{App, AppSetup};
 pub use consumer::{Consumer, ConsumerSetup, GroupSetup};
 pub use producer::{Producer, ProducerSetup};
 

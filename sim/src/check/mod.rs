@@ -421,6 +421,7 @@ impl Checkers {
             Event::FollowerStarted { .. }
             | Event::ReplicaStopped { .. }
             | Event::Fenced { .. }
+            | Event::Application(_)
             | Event::Sometimes(_) => {}
         }
         self.applications.invariants.noted(event, &mut self.tally);

@@ -95,6 +95,7 @@ impl Coordinators {
             | Event::Snapshot { .. }
             | Event::StateApplied { .. }
             | Event::ControllerReplied { .. }
+            | Event::Application(_)
             | Event::Sometimes(_) => {}
         }
     }

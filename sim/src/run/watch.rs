@@ -78,7 +78,8 @@ impl Marks {
             | Event::ControllerReplied { .. }
             | Event::Transaction(_)
             | Event::Group(_)
-            | Event::OffsetCommitted(_) => {}
+            | Event::OffsetCommitted(_)
+            | Event::Application(_) => {}
         }
     }
 }

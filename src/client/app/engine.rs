@@ -1,0 +1,224 @@
+//! What an application does next: a machine of its own between the embedded clients, which it asks
+//! by [`Ask`] and which answer it with outcomes.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::client::app::AppSetup;
+use crate::client::app::commit::Commit;
+use crate::client::app::lane::{Lane, Order};
+use crate::client::app::membership::Membership;
+use crate::client::app::processor::Processor;
+use crate::client::app::task::{Resend, TaskRef};
+use crate::client::app::transaction::Transaction;
+use crate::config::Delivery;
+use crate::defect::Defect;
+use crate::event::{ApplicationNote, Counters};
+use crate::ids::{Offset, TopicName};
+use crate::op::{Op, Outcome, SendRecord};
+use crate::rng::Rng;
+use crate::time::{Instant, Now, earliest};
+
+/// A partition by its topic's name.
+pub(super) type Partition = (TopicName, i32);
+
+/// What an outcome is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Subscribe,
+    Poll,
+    /// Positions by partition and ownership.
+    Commit(Vec<(Partition, u64, Offset)>),
+    /// To go back to it.
+    Committed,
+    Seek,
+    Send(TaskRef, SendRecord),
+    Init,
+    Begin,
+    Offsets,
+    EndCommit,
+    EndAbort,
+    CloseConsumer,
+    CloseProducer,
+}
+
+/// What the engine wants of the clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    Consumer(Purpose, Op),
+    Producer(Purpose, Op),
+    /// Another producer in the place of this one, whose calls are answered no longer.
+    RenewProducer,
+}
+
+/// What a turn of the engine wants done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Todo {
+    pub asks: Vec<Ask>,
+    pub notes: Vec<ApplicationNote>,
+}
+
+/// How far a graceful stop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    No,
+    /// Finishes what is being processed.
+    Draining,
+    /// Waits for the clients to close.
+    Clients {
+        open: usize,
+    },
+    Done,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Engine<P> {
+    pub setup: Arc<AppSetup>,
+    pub processor: P,
+    pub rng: Rng,
+    pub lanes: BTreeMap<Partition, Lane>,
+    pub ownerships: u64,
+    pub membership: Membership,
+    pub commit: Commit,
+    pub transaction: Transaction,
+    /// Sends that failed and go again.
+    pub resend: Vec<Resend>,
+    pub closing: Closing,
+    pub counters: Counters,
+    pub wake: Option<Instant>,
+}
+
+impl<P: Processor> Engine<P> {
+    pub fn new(setup: &Arc<AppSetup>, processor: P, rng: Rng) -> Self {
+        Engine {
+            setup: Arc::clone(setup),
+            processor,
+            rng,
+            lanes: BTreeMap::new(),
+            ownerships: 0,
+            membership: Membership::default(),
+            commit: Commit::default(),
+            transaction: Transaction::default(),
+            resend: Vec::new(),
+            closing: Closing::No,
+            counters: Counters::default(),
+            wake: None,
+        }
+    }
+
+    pub fn is_transactional(&self) -> bool {
+        self.setup.config.delivery == Delivery::ExactlyOnce
+    }
+
+    /// Whether positions are committed before their records are processed.
+    pub fn commits_first(&self) -> bool {
+        match self.setup.config.delivery {
+            Delivery::AtMostOnce => true,
+            // At least once is: first the effect, then the commit (Kafka's documentation).
+            Delivery::AtLeastOnce => self.setup.defects.has(Defect::CommitThenProcess),
+            Delivery::ExactlyOnce => false,
+        }
+    }
+
+    pub fn order(&self) -> Order {
+        match (self.is_transactional(), self.setup.config.ordered) {
+            (true, _) => Order::Transaction,
+            (false, true) => Order::Key,
+            (false, false) => Order::Free,
+        }
+    }
+
+    /// Asks for a graceful stop.
+    pub fn close(&mut self) {
+        if self.closing == Closing::No {
+            self.closing = Closing::Draining;
+        }
+    }
+
+    /// Takes the answer to something that was asked.
+    pub fn returned(&mut self, now: Now, purpose: Purpose, outcome: &Outcome, todo: &mut Todo) {
+        match purpose {
+            Purpose::Subscribe => self.subscribed(now.mono, outcome),
+            Purpose::Poll => self.polled(now.mono, outcome),
+            Purpose::Commit(positions) => self.commit_ended(now.mono, &positions, outcome),
+            Purpose::Committed => self.committed(now.mono, outcome, todo),
+            Purpose::Seek => self.sought(now.mono, outcome),
+            Purpose::Send(task, record) => self.sent(now.mono, task, record, outcome, todo),
+            Purpose::Init => self.initialised(now.mono, outcome, todo),
+            Purpose::Begin => self.begun(now.mono, outcome, todo),
+            Purpose::Offsets => self.offsets_sent(now.mono, outcome, todo),
+            Purpose::EndCommit => self.transaction_committed(now.mono, outcome, todo),
+            Purpose::EndAbort => self.transaction_aborted(now.mono, outcome, todo),
+            Purpose::CloseConsumer | Purpose::CloseProducer => {
+                if let Closing::Clients { open } = self.closing {
+                    let left = open - 1;
+                    self.closing =
+                        if left == 0 { Closing::Done } else { Closing::Clients { open: left } };
+                }
+            }
+        }
+    }
+
+    /// Everything that is possible now, and when to look again.
+    pub fn work(&mut self, now: Now, todo: &mut Todo) {
+        self.wake = None;
+        if !matches!(self.closing, Closing::No | Closing::Draining) {
+            return;
+        }
+        self.subscribe(now.mono, todo);
+        self.send_again(now.mono, todo);
+        self.go_back(now.mono, todo);
+        if self.is_transactional() {
+            self.transact(now, todo);
+        } else {
+            self.start_tasks(now, todo);
+            self.commit_positions(now.mono, todo);
+        }
+        self.give_up(now.mono, todo);
+        self.poll(now.mono, todo);
+        self.shut_down(todo);
+    }
+
+    pub fn wake_at(&mut self, at: Instant) {
+        self.wake = earliest(self.wake, Some(at));
+    }
+
+    /// Leaves the group and closes the clients once nothing is on its way any longer.
+    fn shut_down(&mut self, todo: &mut Todo) {
+        if self.closing != Closing::Draining || !self.is_settled() {
+            return;
+        }
+        let group = Arc::clone(&self.setup.group);
+        todo.notes.push(ApplicationNote::Counters { group, counters: self.counters });
+        todo.asks.push(Ask::Consumer(Purpose::CloseConsumer, Op::Close));
+        todo.asks.push(Ask::Producer(Purpose::CloseProducer, Op::Close));
+        self.closing = Closing::Clients { open: 2 };
+    }
+
+    /// Whether all that was begun is finished and committed.
+    fn is_settled(&self) -> bool {
+        if self.is_transactional() {
+            return self.transaction.is_between();
+        }
+        self.resend.is_empty()
+            && self.commit.in_flight.is_none()
+            && self.lanes.values().all(|lane| lane.busy() == 0 && !self.has_unfinished(lane))
+            && self.uncommitted(true).is_empty()
+    }
+
+    /// Whether a lane holds records that nobody else will get: those committed already.
+    fn has_unfinished(&self, lane: &Lane) -> bool {
+        self.commits_first()
+            && lane.entries.iter().any(|entry| Some(entry.record.offset) < lane.committed)
+    }
+
+    /// The invariants of what it holds.
+    pub fn check(&self) {
+        for lane in self.lanes.values() {
+            lane.check();
+            assert!(lane.ownership <= self.ownerships, "ownerships are counted");
+        }
+        self.processor.check();
+    }
+}

@@ -1,0 +1,148 @@
+//! One partition in an application's hands: what was polled of it and how far each record is.
+
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::client::app::processor::State;
+use crate::ids::Offset;
+use crate::op::ConsumedRecord;
+use crate::time::{Instant, earliest};
+
+/// A partition from its assignment to its end here.
+#[derive(Clone, Debug)]
+pub(super) struct Lane {
+    /// Which of the application's ownerships this is: answers that an earlier one asked for are
+    /// stale.
+    pub ownership: u64,
+    /// Polled and not known to be done, in offset order.
+    pub entries: VecDeque<Entry>,
+    /// The first record that it got.
+    pub start: Option<Offset>,
+    /// All records below are done.
+    pub done: Option<Offset>,
+    /// Where the group's committed offset is, as far as this ownership has moved it.
+    pub committed: Option<Offset>,
+    pub state: State,
+}
+
+/// A record on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub record: ConsumedRecord,
+    pub attempts: u32,
+    pub work: Work,
+}
+
+/// How far a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    Waiting {
+        not_before: Instant,
+    },
+    /// Processed; so many of its sends have no answer yet.
+    Sending {
+        unanswered: usize,
+    },
+    Done,
+}
+
+/// Which records of a lane must wait for which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// For none.
+    Free,
+    /// For those before them with the same key, until they are done.
+    Key,
+    /// For all before them, until they are processed: what they send is one transaction.
+    Transaction,
+}
+
+impl Lane {
+    pub fn new(ownership: u64) -> Self {
+        Lane {
+            ownership,
+            entries: VecDeque::new(),
+            start: None,
+            done: None,
+            committed: None,
+            state: State::new(),
+        }
+    }
+
+    pub fn push(&mut self, record: ConsumedRecord) {
+        self.start.get_or_insert(record.offset);
+        let work = Work::Waiting { not_before: Instant::ZERO };
+        self.entries.push_back(Entry { record, attempts: 0, work });
+    }
+
+    pub fn find(&mut self, offset: Offset) -> Option<&mut Entry> {
+        let index = self.entries.binary_search_by_key(&offset, |entry| entry.record.offset).ok()?;
+        self.entries.get_mut(index)
+    }
+
+    /// The offset after the last record that was polled.
+    pub fn end(&self) -> Option<Offset> {
+        self.entries.back().map(|entry| entry.record.offset.next()).or(self.done)
+    }
+
+    /// Moves over what is done at the front.
+    pub fn settle(&mut self) {
+        while self.entries.front().is_some_and(|entry| entry.work == Work::Done) {
+            let entry = self.entries.pop_front().expect("the front was just seen");
+            self.done = Some(entry.record.offset.next());
+        }
+    }
+
+    /// Records whose effects are not all made.
+    pub fn busy(&self) -> usize {
+        self.entries.iter().filter(|entry| matches!(entry.work, Work::Sending { .. })).count()
+    }
+
+    /// The offsets that could be processed now, at most `room`, and when to look again.
+    pub fn startable(
+        &self,
+        now: Instant,
+        order: Order,
+        below: Offset,
+        room: usize,
+    ) -> (Vec<Offset>, Option<Instant>) {
+        let mut found = Vec::new();
+        let mut later = None;
+        let mut blocked: BTreeSet<Option<&Bytes>> = BTreeSet::new();
+        for entry in &self.entries {
+            if entry.record.offset >= below || found.len() == room {
+                break;
+            }
+            let key = entry.record.key.as_ref();
+            let free = !(order == Order::Key && blocked.contains(&key));
+            match entry.work {
+                Work::Waiting { not_before } if free && not_before <= now => {
+                    found.push(entry.record.offset);
+                }
+                Work::Waiting { not_before } => {
+                    if free {
+                        later = earliest(later, Some(not_before));
+                    }
+                    if order == Order::Transaction {
+                        break;
+                    }
+                }
+                Work::Sending { .. } => {}
+                Work::Done => continue,
+            }
+            blocked.insert(key);
+        }
+        (found, later)
+    }
+
+    /// The invariants of what it holds.
+    pub fn check(&self) {
+        let offsets = || self.entries.iter().map(|entry| entry.record.offset);
+        assert!(offsets().is_sorted_by(|a, b| a < b), "records are held in order, each once");
+        if let (Some(done), Some(first)) = (self.done, offsets().next()) {
+            assert!(done <= first, "what is done is not held any longer");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A member of its group: polls, takes what it is given, gives up what it must.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::client::app::engine::{Ask, Closing, Engine, Partition, Purpose, Todo};
+use crate::client::app::lane::{Lane, Work};
+use crate::client::app::processor::Processor;
+use crate::op::{ConsumedRecord, GroupMetadata, Op, Outcome, Rebalance};
+use crate::time::{Duration, Instant};
+
+/// How long a poll waits for records.
+const POLL_TIMEOUT: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Membership {
+    /// What fences whoever has these partitions next from what is done here.
+    pub metadata: Option<GroupMetadata>,
+    subscription: Subscription,
+    polling: bool,
+    poll_not_before: Instant,
+    /// To give up before the next poll.
+    revoked: Option<Vec<Partition>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Subscription {
+    #[default]
+    Wanted,
+    Asked,
+    Done,
+}
+
+impl Membership {
+    pub fn is_revoked(&self, partition: &Partition) -> bool {
+        self.revoked.as_ref().is_some_and(|revoked| revoked.contains(partition))
+    }
+
+    pub fn is_revoking(&self) -> bool {
+        self.revoked.is_some()
+    }
+}
+
+impl<P: Processor> Engine<P> {
+    pub(super) fn subscribe(&mut self, now: Instant, todo: &mut Todo) {
+        if self.membership.subscription != Subscription::Wanted || self.closing != Closing::No {
+            return;
+        }
+        if self.membership.poll_not_before > now {
+            return self.wake_at(self.membership.poll_not_before);
+        }
+        self.membership.subscription = Subscription::Asked;
+        todo.asks.push(Ask::Consumer(Purpose::Subscribe, Op::Subscribe(self.setup.inputs.clone())));
+    }
+
+    pub(super) fn subscribed(&mut self, now: Instant, outcome: &Outcome) {
+        if *outcome == Outcome::Done {
+            self.membership.subscription = Subscription::Done;
+        } else {
+            self.membership.subscription = Subscription::Wanted;
+            self.membership.poll_not_before = now + self.setup.config.retry_backoff;
+        }
+    }
+
+    /// Polls if there is room for more, and nothing that must be given up first.
+    pub(super) fn poll(&mut self, now: Instant, todo: &mut Todo) {
+        let Membership { subscription, polling, poll_not_before, ref revoked, .. } =
+            self.membership;
+        let may = subscription == Subscription::Done && !polling && revoked.is_none();
+        if !may || self.closing != Closing::No {
+            return;
+        }
+        let held: usize = self.lanes.values().map(|lane| lane.entries.len()).sum();
+        let room = self.setup.config.buffered_records.saturating_sub(held);
+        if room == 0 {
+            return;
+        }
+        if poll_not_before > now {
+            return self.wake_at(poll_not_before);
+        }
+        self.membership.polling = true;
+        let max_records = self.setup.config.max_poll_records.min(room);
+        let poll = Op::Poll { max_records, timeout: POLL_TIMEOUT };
+        todo.asks.push(Ask::Consumer(Purpose::Poll, poll));
+    }
+
+    pub(super) fn polled(&mut self, now: Instant, outcome: &Outcome) {
+        self.membership.polling = false;
+        match outcome {
+            Outcome::Polled(records) => self.take_records(now, records),
+            Outcome::Rebalanced(change) => self.rebalanced(change),
+            Outcome::Failed(_)
+            | Outcome::Unknown(_)
+            | Outcome::Done
+            | Outcome::Sent { .. }
+            | Outcome::Committed(_)
+            | Outcome::Answered(_) => {
+                self.membership.poll_not_before = now + self.setup.config.retry_backoff;
+            }
+        }
+    }
+
+    fn take_records(&mut self, now: Instant, records: &[ConsumedRecord]) {
+        if self.closing != Closing::No {
+            return;
+        }
+        if self.commit.is_going_back() {
+            // Polled before the position went back: all that will come again.
+            self.membership.poll_not_before = now + self.setup.config.retry_backoff;
+            return;
+        }
+        for record in records {
+            let partition = (record.topic.clone(), record.partition);
+            if let Some(lane) = self.lanes.get_mut(&partition) {
+                lane.push(record.clone());
+                self.counters.received += 1;
+            }
+        }
+    }
+
+    fn rebalanced(&mut self, change: &Arc<Rebalance>) {
+        match &**change {
+            Rebalance::Revoked(partitions) => {
+                self.membership.revoked = Some(partitions.clone());
+            }
+            Rebalance::Lost(partitions) => {
+                for partition in partitions {
+                    self.lanes.remove(partition);
+                }
+                self.transaction.break_off();
+            }
+            Rebalance::Assigned(partitions, metadata) => {
+                self.membership.metadata = Some(metadata.clone());
+                for partition in partitions {
+                    self.ownerships += 1;
+                    self.lanes.insert(partition.clone(), Lane::new(self.ownerships));
+                }
+            }
+        }
+    }
+
+    /// Gives up what was revoked, once what was begun of it is finished and committed.
+    pub(super) fn give_up(&mut self, now: Instant, todo: &mut Todo) {
+        let Some(revoked) = self.membership.revoked.take() else { return };
+        let (transactional, first) = (self.is_transactional(), self.commits_first());
+        let mut ready = if transactional {
+            self.transaction.is_between()
+        } else {
+            // What a commit on its way accepts must still be processed.
+            !first || self.commit.in_flight.is_none()
+        };
+        for partition in &revoked {
+            let Some(lane) = self.lanes.get_mut(partition) else { continue };
+            if !transactional && ready {
+                let committed = lane.committed;
+                let stays = |offset| first && Some(offset) < committed;
+                lane.entries.retain(|entry| {
+                    !matches!(entry.work, Work::Waiting { .. }) || stays(entry.record.offset)
+                });
+                ready &= lane.busy() == 0;
+                ready &= !lane.entries.iter().any(|entry| stays(entry.record.offset));
+            }
+        }
+        if ready && !transactional && !first {
+            ready = self.commit_before_leaving(now, &revoked, todo);
+        }
+        if !ready {
+            self.membership.revoked = Some(revoked);
+            return;
+        }
+        for partition in &revoked {
+            self.lanes.remove(partition);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a user writes: a [`Processor`], and what it may ask of its [`Context`].
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::event::ApplicationNote;
+use crate::op::{ConsumedRecord, SendRecord};
+use crate::rng::Rng;
+use crate::time::{Duration, Now};
+
+/// The state of one input partition.
+pub type State = BTreeMap<Bytes, Bytes>;
+
+/// What an application does with each record.
+///
+/// It runs to completion and waits for nothing: what it wants done it asks of the context. How often
+/// a record comes is what the application's delivery mode says. What a processor keeps in fields of
+/// its own is its to lose; what the context keeps as state comes and goes with the partition.
+pub trait Processor: Clone {
+    fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>);
+
+    /// The invariants of what it holds.
+    ///
+    /// # Panics
+    /// If one is broken: a bug of the processor's.
+    fn check(&self) {}
+}
+
+/// What a processor asks for while it works on one record.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub(super) now: Now,
+    pub(super) rng: &'a mut Rng,
+    pub(super) state: &'a mut State,
+    pub(super) attempt: u32,
+    pub(super) group: &'a Arc<str>,
+    pub(super) wishes: Wishes,
+}
+
+/// What has been asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wishes {
+    pub emitted: Vec<SendRecord>,
+    /// What was written to the state, in order: each key with the value that it had.
+    pub changed: Vec<(Bytes, Option<Bytes>)>,
+    /// None: the record is done.
+    pub again_after: Option<Duration>,
+    pub notes: Vec<ApplicationNote>,
+}
+
+impl Context<'_> {
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    #[must_use]
+    pub fn rng(&mut self) -> &mut Rng {
+        self.rng
+    }
+
+    /// How often this record came before and was not acknowledged, since its partition came here.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The group that the application consumes in.
+    #[must_use]
+    pub fn group(&self) -> &Arc<str> {
+        self.group
+    }
+
+    /// Sends a record. The input is done only when it is accepted; with exactly-once, it is part of
+    /// the transaction that commits the input.
+    pub fn emit(&mut self, record: SendRecord) {
+        self.wishes.emitted.push(record);
+    }
+
+    /// A value from the state of the record's partition.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
+        self.state.get(key)
+    }
+
+    /// Sets a value of the state of the record's partition; `None` removes it.
+    ///
+    /// With exactly-once the change is part of the transaction, and of a changelog from which the
+    /// next owner of the partition restores it. Otherwise the state is lost with the partition.
+    pub fn set(&mut self, key: Bytes, value: Option<Bytes>) {
+        let before = match value {
+            Some(value) => self.state.insert(key.clone(), value),
+            None => self.state.remove(&key),
+        };
+        self.wishes.changed.push((key, before));
+    }
+
+    /// The record is done. So it is, too, if nothing is said.
+    pub fn ack(&mut self) {
+        self.wishes.again_after = None;
+    }
+
+    /// The record is not done: it comes again after that time, before what must wait for it. What
+    /// was emitted or set for it is taken back.
+    pub fn nack(&mut self, delay: Duration) {
+        self.wishes.again_after = Some(delay);
+    }
+
+    /// What is wanted, all said.
+    pub(super) fn conclude(self) -> Wishes {
+        let Context { state, mut wishes, .. } = self;
+        if wishes.again_after.is_some() {
+            wishes.emitted.clear();
+            for (key, before) in wishes.changed.drain(..).rev() {
+                match before {
+                    Some(value) => drop(state.insert(key, value)),
+                    None => drop(state.remove(&key)),
+                }
+            }
+        }
+        wishes
+    }
+
+    /// Tells the checkers something, and counts it.
+    pub fn note(&mut self, note: ApplicationNote) {
+        self.wishes.notes.push(note);
+    }
+}

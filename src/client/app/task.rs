@@ -1,0 +1,212 @@
+//! Records at work: processed, sent on, answered for.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::mem::take;
+
+use crate::client::app::engine::{Ask, Closing, Engine, Partition, Purpose, Todo};
+use crate::client::app::lane::{Order, Work};
+use crate::client::app::processor::{Context, Processor, Wishes};
+use crate::config::Delivery;
+use crate::event::ApplicationNote;
+use crate::ids::Offset;
+use crate::op::{Op, Outcome, SendRecord};
+use crate::time::{Instant, Now};
+
+/// A record that is being worked on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TaskRef {
+    pub partition: Partition,
+    pub ownership: u64,
+    pub offset: Offset,
+}
+
+/// A send that failed and goes again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Resend {
+    pub at: Instant,
+    pub task: TaskRef,
+    pub record: SendRecord,
+}
+
+impl<P: Processor> Engine<P> {
+    /// Processes what can be, as far as the pool of workers goes.
+    pub(super) fn start_tasks(&mut self, now: Now, todo: &mut Todo) {
+        let order = self.order();
+        let partitions: Vec<Partition> = self.lanes.keys().cloned().collect();
+        for partition in partitions {
+            let busy: usize = self.lanes.values().map(super::lane::Lane::busy).sum();
+            // What a transaction holds is bounded by its own size.
+            let room = match order {
+                Order::Transaction => self.room_in_transaction(),
+                Order::Key | Order::Free => self.setup.config.workers.saturating_sub(busy),
+            };
+            let below = self.startable_below(&partition);
+            let lane = self.lanes.get(&partition).expect("a partition of the table");
+            let ownership = lane.ownership;
+            let (offsets, later) = lane.startable(now.mono, order, below, room);
+            later.into_iter().for_each(|at| self.wake_at(at));
+            for offset in offsets {
+                let task = TaskRef { partition: partition.clone(), ownership, offset };
+                let is_done = self.run(now, &task, todo);
+                if !is_done && order == Order::Transaction {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Where the records of a partition end that may be started.
+    fn startable_below(&self, partition: &Partition) -> Offset {
+        let lane = &self.lanes[partition];
+        if self.commits_first() {
+            return lane.committed.unwrap_or(Offset::ZERO);
+        }
+        let stops = self.closing == Closing::Draining || self.membership.is_revoked(partition);
+        if stops { Offset::ZERO } else { Offset::MAX }
+    }
+
+    /// Processes one record; false if it must come again.
+    fn run(&mut self, now: Now, task: &TaskRef, todo: &mut Todo) -> bool {
+        let lane = self.lanes.get_mut(&task.partition).expect("only what is held is run");
+        let index = lane.entries.binary_search_by_key(&task.offset, |entry| entry.record.offset);
+        let entry = &mut lane.entries[index.expect("only what is held is run")];
+        let mut context = Context {
+            now,
+            rng: &mut self.rng,
+            state: &mut lane.state,
+            attempt: entry.attempts,
+            group: &self.setup.group,
+            wishes: Wishes::default(),
+        };
+        self.processor.process(&entry.record, &mut context);
+        let wishes = context.conclude();
+        entry.attempts += 1;
+        self.carry_out(now.mono, task, wishes, todo)
+    }
+
+    fn carry_out(&mut self, now: Instant, task: &TaskRef, wishes: Wishes, todo: &mut Todo) -> bool {
+        wishes.notes.iter().for_each(|note| self.count(note));
+        todo.notes.extend(wishes.notes);
+        let entry = self.entry(task).expect("the record was just processed");
+        entry.work = match wishes.again_after {
+            Some(delay) => Work::Waiting { not_before: now + delay },
+            None => Work::Sending { unanswered: wishes.emitted.len() },
+        };
+        if let Some(delay) = wishes.again_after {
+            self.wake_at(now + delay);
+        }
+        let is_done = wishes.again_after.is_none();
+        if is_done {
+            self.transaction.records += 1;
+        }
+        for record in wishes.emitted {
+            let purpose = Purpose::Send(task.clone(), record.clone());
+            todo.asks.push(Ask::Producer(purpose, Op::Send(record)));
+        }
+        self.finish(task, todo);
+        is_done
+    }
+
+    pub(super) fn entry(&mut self, task: &TaskRef) -> Option<&mut super::lane::Entry> {
+        let lane = self.lanes.get_mut(&task.partition)?;
+        if lane.ownership != task.ownership {
+            return None;
+        }
+        lane.find(task.offset)
+    }
+
+    /// A record is done when all its sends are.
+    fn finish(&mut self, task: &TaskRef, todo: &mut Todo) {
+        let Some(entry) = self.entry(task) else { return };
+        if entry.work != (Work::Sending { unanswered: 0 }) {
+            return;
+        }
+        entry.work = Work::Done;
+        self.counters.processed += 1;
+        // What a transaction has processed is told when it is committed.
+        if !self.is_transactional() {
+            todo.notes.push(self.processed(&task.partition, task.offset));
+        }
+        let lane = self.lanes.get_mut(&task.partition).expect("its entry was just found");
+        if !matches!(self.setup.config.delivery, Delivery::ExactlyOnce) {
+            lane.settle();
+        }
+    }
+
+    pub(super) fn processed(&self, partition: &Partition, offset: Offset) -> ApplicationNote {
+        ApplicationNote::Processed {
+            group: Arc::clone(&self.setup.group),
+            topic: Arc::clone(&partition.0),
+            partition: partition.1,
+            offset,
+        }
+    }
+
+    /// Takes what became of a send.
+    pub(super) fn sent(
+        &mut self,
+        now: Instant,
+        task: TaskRef,
+        record: SendRecord,
+        outcome: &Outcome,
+        todo: &mut Todo,
+    ) {
+        let accepted = matches!(outcome, Outcome::Sent { .. });
+        if accepted {
+            self.counters.published += 1;
+        }
+        if self.entry(&task).is_none() {
+            return;
+        }
+        match self.setup.config.delivery {
+            Delivery::AtLeastOnce if !accepted => {
+                let at = now + self.setup.config.retry_backoff;
+                return self.resend.push(Resend { at, task, record });
+            }
+            Delivery::ExactlyOnce if !accepted => {
+                return self.transaction_broke(now, outcome, todo);
+            }
+            // At most once does not try twice.
+            Delivery::AtMostOnce | Delivery::AtLeastOnce | Delivery::ExactlyOnce => {}
+        }
+        let entry = self.entry(&task).expect("it was there a moment ago");
+        if let Work::Sending { unanswered } = &mut entry.work {
+            *unanswered -= 1;
+        }
+        self.finish(&task, todo);
+    }
+
+    /// Sends again what failed, unless its partition is gone.
+    pub(super) fn send_again(&mut self, now: Instant, todo: &mut Todo) {
+        for resend in take(&mut self.resend) {
+            if self.entry(&resend.task).is_none() {
+                continue;
+            }
+            if resend.at > now {
+                self.wake_at(resend.at);
+                self.resend.push(resend);
+                continue;
+            }
+            let Resend { task, record, .. } = resend;
+            todo.asks.push(Ask::Producer(Purpose::Send(task, record.clone()), Op::Send(record)));
+        }
+    }
+
+    fn count(&mut self, note: &ApplicationNote) {
+        match note {
+            ApplicationNote::Retried { .. } => {
+                self.counters.failed += 1;
+                self.counters.retried += 1;
+            }
+            ApplicationNote::DeadLettered { .. } => {
+                self.counters.failed += 1;
+                self.counters.dead_lettered += 1;
+            }
+            ApplicationNote::Duplicate { .. } => self.counters.duplicates += 1,
+            ApplicationNote::Processed { .. }
+            | ApplicationNote::Applied(_)
+            | ApplicationNote::Counters { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,81 @@
+use crate::client::app::engine::Purpose;
+use crate::client::app::testing::{Rig, copy, generation, record, setup};
+use crate::config::Delivery;
+use crate::error::ErrorCode;
+use crate::op::{Outcome, Rebalance};
+use crate::time::Duration;
+
+const COMMIT: Duration = Duration::from_millis(100);
+
+#[test]
+fn at_least_once_commits_what_is_sent_on() {
+    let mut rig = Rig::new(setup(Delivery::AtLeastOnce), copy());
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1"), record(0, 6, "b", "2")].into());
+    assert_eq!(rig.calls(), ["send out a=1", "send out b=2"]);
+    rig.answer(
+        |purpose| matches!(purpose, Purpose::Send(task, _) if task.offset.0 == 6),
+        Outcome::Sent {
+            partition: 0,
+            offset: crate::ids::Offset(0),
+            timestamp: crate::time::Timestamp(0),
+        },
+    );
+    assert_eq!(rig.calls(), ["send out a=1"], "a hole is not committed over");
+    rig.sent();
+    assert_eq!(rig.calls(), ["commit 0@7"]);
+    assert_eq!(rig.notes.len(), 2);
+    assert_eq!(generation(1).generation, 1);
+}
+
+#[test]
+fn exactly_once_commits_outputs_and_positions_together() {
+    let mut rig = Rig::new(setup(Delivery::ExactlyOnce), copy());
+    assert_eq!(rig.calls(), ["init"]);
+    rig.done(&Purpose::Init);
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1")].into());
+    assert_eq!(rig.calls(), ["begin"]);
+    rig.done(&Purpose::Begin);
+    assert_eq!(rig.calls(), ["send out a=1"]);
+    rig.pass(COMMIT);
+    assert_eq!(rig.calls(), ["send out a=1"], "nothing ends before its sends are answered");
+    rig.sent();
+    assert_eq!(rig.calls(), ["offsets 0@6 of \"m\" 1"]);
+    rig.done(&Purpose::Offsets);
+    assert_eq!(rig.calls(), ["commit transaction"]);
+    rig.done(&Purpose::EndCommit);
+    assert_eq!(rig.calls(), [""; 0]);
+}
+
+#[test]
+fn what_was_revoked_is_committed_and_then_given_up() {
+    let mut rig = Rig::new(setup(Delivery::AtLeastOnce), copy());
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1")].into());
+    rig.rebalanced(Rebalance::Revoked([("in".into(), 0)].into()));
+    assert!(rig.asks.iter().all(|ask| !alloc::format!("{ask:?}").contains("Poll")));
+    rig.sent();
+    assert_eq!(rig.calls(), ["commit 0@6"]);
+    rig.answer(
+        |purpose| matches!(purpose, Purpose::Commit(_)),
+        Outcome::Failed(ErrorCode::RebalanceInProgress),
+    );
+    assert_eq!(rig.calls(), [""; 0]);
+    assert!(rig.engine.lanes.is_empty());
+}
+
+#[test]
+fn a_graceful_stop_finishes_what_is_on_its_way_and_starts_nothing() {
+    let mut setup = setup(Delivery::AtLeastOnce);
+    setup.config.workers = 1;
+    let mut rig = Rig::new(setup, copy());
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1"), record(0, 6, "b", "2")].into());
+    rig.close();
+    assert_eq!(rig.calls(), ["send out a=1"]);
+    rig.sent();
+    assert_eq!(rig.calls(), ["commit 0@6"]);
+    rig.answer(|purpose| matches!(purpose, Purpose::Commit(_)), Outcome::Done);
+    assert_eq!(rig.calls(), ["close", "close"]);
+}
