@@ -29,5 +29,9 @@ claims! {
     at_most_once_never_reorders = "at_most_once" over 0..4,
     an_unclean_election_loses_and_all_agree_again = "unclean_election" over 0..4,
     who_was_away_too_long_begins_again = "retention" over 0..4,
+    committed_transactions_are_read_whole_and_aborted_ones_never = "atomic_visibility" over 0..4,
+    a_zombie_producer_is_fenced = "zombie_producer" over 0..4,
+    a_transaction_out_of_time_is_aborted = "transaction_timeout" over 0..4,
+    transactions_survive_their_coordinators = "txn_coordinator_failover" over 0..3,
     any_mix_of_faults_is_survived = "swarm" over 0..8,
 }

@@ -119,8 +119,10 @@ impl Clients {
     ) {
         let told = match outcome {
             Outcome::Done => Told::Done(decision),
-            Outcome::Failed(_) => Told::Refused(decision),
-            Outcome::Unknown(_)
+            Outcome::Failed(_) if decision == Decision::Commit => Told::Refused(decision),
+            // Its coordinator may have aborted it by itself, in time or for another producer.
+            Outcome::Failed(_)
+            | Outcome::Unknown(_)
             | Outcome::Sent { .. }
             | Outcome::Polled(_)
             | Outcome::Rebalanced(_)
