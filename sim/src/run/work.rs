@@ -180,6 +180,10 @@ impl Run {
         }
         if in_transaction {
             client.end(&mut self.world, Decision::Commit, &mut self.workload.told);
+            // If it fails, somebody has to abort it before the next round.
+            if !self.decisions.is_replaying() {
+                self.next_send(producer);
+            }
         }
         self.tell_checkers();
         true
