@@ -8,6 +8,7 @@ use crate::error::ErrorCode;
 use crate::ids::{ConnId, CorrelationId};
 use crate::machine::Effects;
 use crate::message::metadata::MetadataRequest;
+use crate::message::store::StoreResponse;
 use crate::message::{Request, Response, coordinated, quorum, refusal};
 use crate::time::{Duration, Now};
 
@@ -67,6 +68,10 @@ impl Broker {
                 let answer = refusal::controlled(request, ErrorCode::NotController);
                 let answer = answer.expect("what is a controller's can be refused");
                 Self::respond(client, answer, out);
+            }
+            Request::Store(_) => {
+                let refused = StoreResponse::Failed(ErrorCode::UnsupportedVersion);
+                Self::respond(client, Response::Store(refused), out);
             }
             coordinated!(Request) => self.coordinate(now, client, request, out),
             quorum!(Request) => {

@@ -225,6 +225,7 @@ impl Desk<'_> {
             | Request::Metadata(_)
             | Request::DescribeCluster(_)
             | Request::DescribeConfigs(_)
+            | Request::Store(_)
             | quorum!(Request) => return None,
         })
     }

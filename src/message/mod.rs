@@ -16,6 +16,7 @@ pub mod partition;
 pub mod produce;
 pub mod raft;
 pub mod refusal;
+pub mod store;
 pub mod transaction;
 
 use alloc::vec::Vec;
@@ -151,6 +152,8 @@ apis! {
     QuorumFetch(raft::QuorumFetchRequest, raft::QuorumFetchResponse),
     /// Raft's snapshots (KIP-630).
     FetchSnapshot(raft::FetchSnapshotRequest, raft::FetchSnapshotResponse),
+    /// An external store's, not Kafka's.
+    Store(store::StoreRequest, store::StoreResponse),
 }
 
 /// The pattern of what a group or transaction coordinator serves: of a `Request` or a `Response`.

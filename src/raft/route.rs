@@ -113,7 +113,8 @@ impl Raft {
             | Request::BrokerHeartbeat(_)
             | Request::UnregisterBroker(_)
             | Request::AllocateProducerIds(_)
-            | Request::AlterPartition(_) => return false,
+            | Request::AlterPartition(_)
+            | Request::Store(_) => return false,
         }
         self.pump(now, out);
         true

@@ -5,29 +5,38 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::channel::Backoff;
+use crate::client::admin::{Admin, AdminSetup};
 use crate::client::app::AppSetup;
 use crate::client::app::engine::{Ask, Purpose};
+use crate::client::app::store_client::StoreClient;
 use crate::client::consumer::{Consumer, ConsumerSetup, GroupSetup};
 use crate::client::producer::{Producer, ProducerSetup};
-use crate::config::{Delivery, IsolationLevel};
+use crate::config::{AdminConfig, Delivery, IsolationLevel, OffsetReset};
 use crate::defect::Defect;
-use crate::ids::{CallId, ConnId};
+use crate::ids::{CallId, ConnId, Offset};
 use crate::machine::{Effect, Effects, Input, Machine};
-use crate::op::Outcome;
+use crate::op::{Op, Outcome};
 use crate::rng::Rng;
 use crate::time::{Instant, Now, earliest};
 
-const CONSUMER_SPACE: u8 = 1;
+const ADMIN_SPACE: u8 = crate::client::SPACE;
+const CONSUMER_SPACE: u8 = 2;
+const RESTORER_SPACE: u8 = 3;
+const STORE_SPACE: u8 = 4;
 /// Each producer of the process gets the next one, so that it meets nothing of the one before.
 const FIRST_PRODUCER_SPACE: u8 = 16;
 const PRODUCER_SPACES: u8 = 100;
 
-/// A consumer and a producer, and what they were asked for.
+/// The clients, and what they were asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Clients {
     setup: Arc<AppSetup>,
     consumer: Consumer,
     producer: Producer,
+    /// For state with a changelog.
+    changelog: Option<Changelog>,
+    store: Option<StoreClient>,
     producer_setup: Arc<ProducerSetup>,
     next_call: u64,
     asked: BTreeMap<CallId, Asked>,
@@ -41,6 +50,22 @@ struct Asked {
     of_producer: bool,
 }
 
+/// Who reads changelogs, and who says where they end.
+#[derive(Clone, Debug)]
+struct Changelog {
+    restorer: Consumer,
+    admin: Admin,
+}
+
+/// Which of the clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    Consumer,
+    Producer,
+    Restorer,
+    Admin,
+}
+
 /// Answers in the order in which they came.
 pub(super) type Inbox = VecDeque<(Purpose, Outcome)>;
 
@@ -52,6 +77,15 @@ impl Clients {
             setup: Arc::clone(setup),
             consumer: Consumer::start(&consumer, seed(rng), now, out),
             producer: Producer::start(&producer_setup, seed(rng), now, out),
+            changelog: changelog(setup, rng, now, out),
+            store: setup.store.clone().map(|endpoint| {
+                let backoff = Backoff {
+                    base: setup.producer.reconnect_backoff,
+                    max: setup.producer.reconnect_backoff_max,
+                };
+                let timeout = setup.config.store_timeout;
+                StoreClient::new(endpoint, STORE_SPACE, timeout, backoff)
+            }),
             producer_setup,
             next_call: 0,
             asked: BTreeMap::new(),
@@ -61,20 +95,22 @@ impl Clients {
 
     /// Calls a client, or takes another producer.
     pub fn ask(&mut self, now: Now, ask: Ask, rng: &mut Rng, inbox: &mut Inbox, out: &mut Effects) {
-        let (purpose, op, of_producer) = match ask {
-            Ask::Consumer(purpose, op) => (purpose, op, false),
-            Ask::Producer(purpose, op) => (purpose, op, true),
+        let (client, purpose, op) = match ask {
+            Ask::Consumer(purpose, op) => (Client::Consumer, purpose, op),
+            Ask::Producer(purpose, op) => (Client::Producer, purpose, op),
+            Ask::Restorer(purpose, op) => (Client::Restorer, purpose, op),
+            Ask::Admin(purpose, op) => (Client::Admin, purpose, op),
+            Ask::Store(purpose, request) => {
+                let store = self.store.as_mut().expect("a processor that calls a store has one");
+                return store.ask(now.mono, purpose, request, out);
+            }
             Ask::RenewProducer => return self.renew_producer(now, rng, out),
         };
         self.next_call += 1;
         let call = CallId(self.next_call);
+        let of_producer = client == Client::Producer;
         self.asked.insert(call, Asked { purpose, of_producer });
-        let input = Input::Call { call, op: Arc::new(op) };
-        if of_producer {
-            self.step_producer(now, input, inbox, out);
-        } else {
-            self.step_consumer(now, input, inbox, out);
-        }
+        self.step_client(client, now, Input::Call { call, op: Arc::new(op) }, inbox, out);
     }
 
     fn renew_producer(&mut self, now: Now, rng: &mut Rng, out: &mut Effects) {
@@ -90,11 +126,16 @@ impl Clients {
     }
 
     /// Takes any input but a call.
-    pub fn step(&mut self, now: Now, input: Input, inbox: &mut Inbox, out: &mut Effects) {
+    pub fn step(
+        &mut self,
+        now: Now,
+        input: Input,
+        rng: &mut Rng,
+        inbox: &mut Inbox,
+        out: &mut Effects,
+    ) {
         let conn = match &input {
-            Input::Opened { conn } | Input::Closed { conn } | Input::Response { conn, .. } => {
-                Some(*conn)
-            }
+            Input::Opened { conn } | Input::Closed { conn } | Input::Response { conn, .. } => *conn,
             Input::Wake
             | Input::Request { .. }
             | Input::Flushed { .. }
@@ -102,43 +143,66 @@ impl Clients {
             | Input::Loaded { .. }
             | Input::Lost { .. }
             | Input::LostFile { .. }
-            | Input::Call { .. } => None,
+            | Input::Call { .. } => return self.wake(now, rng, inbox, out),
         };
-        match conn.map(ConnId::space) {
-            None => {
-                self.step_consumer(now, Input::Wake, inbox, out);
-                self.step_producer(now, Input::Wake, inbox, out);
+        match conn.space() {
+            CONSUMER_SPACE => self.step_client(Client::Consumer, now, input, inbox, out),
+            RESTORER_SPACE => self.step_client(Client::Restorer, now, input, inbox, out),
+            ADMIN_SPACE => self.step_client(Client::Admin, now, input, inbox, out),
+            STORE_SPACE => {
+                if let Some(store) = &mut self.store {
+                    store.step(now.mono, input, rng, inbox, out);
+                }
             }
-            Some(CONSUMER_SPACE) => self.step_consumer(now, input, inbox, out),
-            Some(space) if space == self.producer_setup.space => {
-                if let Input::Closed { conn } = input {
+            space if space == self.producer_setup.space => {
+                if matches!(input, Input::Closed { .. }) {
                     self.producer_conns.retain(|open| *open != conn);
                 }
-                self.step_producer(now, input, inbox, out);
+                self.step_client(Client::Producer, now, input, inbox, out);
             }
             // Of a producer that is no more.
-            Some(_) => {}
+            _ => {}
         }
     }
 
-    fn step_consumer(&mut self, now: Now, input: Input, inbox: &mut Inbox, out: &mut Effects) {
-        let mut own = Effects::new();
-        self.consumer.step(now, input, &mut own);
-        for effect in own.drain() {
-            self.pass_on(effect, inbox, out);
+    fn wake(&mut self, now: Now, rng: &mut Rng, inbox: &mut Inbox, out: &mut Effects) {
+        for client in [Client::Consumer, Client::Producer, Client::Restorer, Client::Admin] {
+            self.step_client(client, now, Input::Wake, inbox, out);
+        }
+        if let Some(store) = &mut self.store {
+            store.step(now.mono, Input::Wake, rng, inbox, out);
         }
     }
 
-    fn step_producer(&mut self, now: Now, input: Input, inbox: &mut Inbox, out: &mut Effects) {
+    fn step_client(
+        &mut self,
+        client: Client,
+        now: Now,
+        input: Input,
+        inbox: &mut Inbox,
+        out: &mut Effects,
+    ) {
         let mut own = Effects::new();
-        self.producer.step(now, input, &mut own);
+        match (client, &mut self.changelog) {
+            (Client::Consumer, _) => self.consumer.step(now, input, &mut own),
+            (Client::Producer, _) => self.producer.step(now, input, &mut own),
+            (Client::Restorer, Some(changelog)) => changelog.restorer.step(now, input, &mut own),
+            (Client::Admin, Some(changelog)) => changelog.admin.step(now, input, &mut own),
+            (Client::Restorer | Client::Admin, None) => return,
+        }
         for effect in own.drain() {
-            if let Effect::Connect { conn, .. } = effect {
-                self.producer_conns.push(conn);
-            } else if let Effect::Close { conn } = effect {
-                self.producer_conns.retain(|open| *open != conn);
+            if client == Client::Producer {
+                self.watch_producer(&effect);
             }
             self.pass_on(effect, inbox, out);
+        }
+    }
+
+    fn watch_producer(&mut self, effect: &Effect) {
+        if let Effect::Connect { conn, .. } = effect {
+            self.producer_conns.push(*conn);
+        } else if let Effect::Close { conn } = effect {
+            self.producer_conns.retain(|open| open != conn);
         }
     }
 
@@ -149,8 +213,30 @@ impl Clients {
         }
     }
 
+    /// Up to where changelogs are read, by partition.
+    pub fn restored(&self) -> Vec<(i32, Offset)> {
+        let Some(changelog) = &self.changelog else { return Vec::new() };
+        changelog.restorer.positions().map(|(_, partition, offset)| (partition, offset)).collect()
+    }
+
+    /// Hangs up where nobody needs to be told.
+    pub fn close(&mut self, now: Now, out: &mut Effects) {
+        for client in [Client::Restorer, Client::Admin] {
+            let close = Input::Call { call: CallId(0), op: Arc::new(Op::Close) };
+            self.step_client(client, now, close, &mut Inbox::new(), out);
+        }
+        if let Some(store) = &mut self.store {
+            store.close(out);
+        }
+    }
+
     pub fn deadline(&self) -> Option<Instant> {
-        earliest(self.consumer.deadline(), self.producer.deadline())
+        let own = earliest(self.consumer.deadline(), self.producer.deadline());
+        let store = self.store.as_ref().and_then(StoreClient::deadline);
+        let changelog = self.changelog.as_ref().and_then(|changelog| {
+            earliest(changelog.restorer.deadline(), changelog.admin.deadline())
+        });
+        earliest(own, earliest(store, changelog))
     }
 
     pub fn check(&self) {
@@ -166,6 +252,41 @@ fn seed(rng: &mut Rng) -> [u8; 32] {
         chunk.copy_from_slice(&rng.next_u64().to_le_bytes());
     }
     seed
+}
+
+fn changelog(setup: &AppSetup, rng: &mut Rng, now: Now, out: &mut Effects) -> Option<Changelog> {
+    let wants = setup.config.delivery == Delivery::ExactlyOnce && setup.changelog.is_some();
+    wants.then(|| {
+        let admin = Arc::new(AdminSetup {
+            client_id: Arc::clone(&setup.client_id),
+            bootstrap: Arc::clone(&setup.bootstrap),
+            config: AdminConfig::default(),
+            defects: setup.defects,
+        });
+        Changelog {
+            restorer: Consumer::start(&Arc::new(restorer_setup(setup)), seed(rng), now, out),
+            admin: Admin::start(&admin, seed(rng), now, out),
+        }
+    })
+}
+
+fn restorer_setup(setup: &AppSetup) -> ConsumerSetup {
+    let mut config = setup.consumer.clone();
+    // What a transaction took back never was (KIP-98).
+    config.isolation_level = if setup.defects.has(Defect::ReadUncommittedLedger) {
+        IsolationLevel::ReadUncommitted
+    } else {
+        IsolationLevel::ReadCommitted
+    };
+    config.auto_offset_reset = OffsetReset::Earliest;
+    ConsumerSetup {
+        client_id: Arc::clone(&setup.client_id),
+        bootstrap: Arc::clone(&setup.bootstrap),
+        config,
+        group: None,
+        defects: setup.defects,
+        space: RESTORER_SPACE,
+    }
 }
 
 fn consumer_setup(setup: &AppSetup) -> ConsumerSetup {
@@ -231,6 +352,16 @@ mod tests {
         let [first, second] = ids(&setup);
         let random = cfg!(feature = "defects");
         assert_eq!(first != second, random);
+    }
+
+    #[test]
+    fn state_is_restored_from_what_is_committed_unless_the_switch_is_on() {
+        let mut setup = setup(Delivery::ExactlyOnce);
+        let level = |setup: &AppSetup| restorer_setup(setup).config.isolation_level;
+        assert_eq!(level(&setup), IsolationLevel::ReadCommitted);
+        setup.defects = Defects::NONE.with(Defect::ReadUncommittedLedger);
+        let reads_all = level(&setup) == IsolationLevel::ReadUncommitted;
+        assert_eq!(reads_all, cfg!(feature = "defects"));
     }
 
     #[test]

@@ -174,8 +174,8 @@ impl<P: Processor> Engine<P> {
     }
 
     /// Drops all that will come again; late answers about it find nothing.
-    fn forget_uncommitted(&mut self) {
-        let first = self.commits_first();
+    pub(super) fn forget_uncommitted(&mut self) {
+        let (first, changelog) = (self.commits_first(), self.has_changelog());
         for lane in self.lanes.values_mut() {
             if first {
                 let committed = lane.committed;
@@ -184,6 +184,9 @@ impl<P: Processor> Engine<P> {
                 lane.entries.clear();
                 self.ownerships += 1;
                 lane.ownership = self.ownerships;
+                if changelog {
+                    lane.restored = false;
+                }
             }
         }
     }

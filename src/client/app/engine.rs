@@ -10,12 +10,14 @@ use crate::client::app::commit::Commit;
 use crate::client::app::lane::{Lane, Order};
 use crate::client::app::membership::Membership;
 use crate::client::app::processor::Processor;
+use crate::client::app::restore::Restore;
 use crate::client::app::task::{Resend, TaskRef};
 use crate::client::app::transaction::Transaction;
 use crate::config::Delivery;
 use crate::defect::Defect;
 use crate::event::{ApplicationNote, Counters};
 use crate::ids::{Offset, TopicName};
+use crate::message::store::StoreRequest;
 use crate::op::{Op, Outcome, SendRecord};
 use crate::rng::Rng;
 use crate::time::{Instant, Now, earliest};
@@ -39,6 +41,14 @@ pub(super) enum Purpose {
     Offsets,
     EndCommit,
     EndAbort,
+    /// A question to the external store.
+    Store(TaskRef, StoreRequest),
+    /// Where changelogs end.
+    Ends,
+    /// Of the consumer of changelogs.
+    RestoreAssign,
+    RestoreSeek,
+    RestorePoll,
     CloseConsumer,
     CloseProducer,
 }
@@ -48,6 +58,10 @@ pub(super) enum Purpose {
 pub(super) enum Ask {
     Consumer(Purpose, Op),
     Producer(Purpose, Op),
+    /// The consumer of changelogs.
+    Restorer(Purpose, Op),
+    Admin(Purpose, Op),
+    Store(Purpose, StoreRequest),
     /// Another producer in the place of this one, whose calls are answered no longer.
     RenewProducer,
 }
@@ -82,6 +96,7 @@ pub(super) struct Engine<P> {
     pub membership: Membership,
     pub commit: Commit,
     pub transaction: Transaction,
+    pub restore: Restore,
     /// Sends that failed and go again.
     pub resend: Vec<Resend>,
     pub closing: Closing,
@@ -100,6 +115,7 @@ impl<P: Processor> Engine<P> {
             membership: Membership::default(),
             commit: Commit::default(),
             transaction: Transaction::default(),
+            restore: Restore::default(),
             resend: Vec::new(),
             closing: Closing::No,
             counters: Counters::default(),
@@ -109,6 +125,11 @@ impl<P: Processor> Engine<P> {
 
     pub fn is_transactional(&self) -> bool {
         self.setup.config.delivery == Delivery::ExactlyOnce
+    }
+
+    /// Whether the state is kept in a changelog.
+    pub fn has_changelog(&self) -> bool {
+        self.is_transactional() && self.setup.changelog.is_some()
     }
 
     /// Whether positions are committed before their records are processed.
@@ -150,6 +171,13 @@ impl<P: Processor> Engine<P> {
             Purpose::Offsets => self.offsets_sent(now.mono, outcome, todo),
             Purpose::EndCommit => self.transaction_committed(now.mono, outcome, todo),
             Purpose::EndAbort => self.transaction_aborted(now.mono, outcome, todo),
+            Purpose::Store(task, request) => {
+                self.store_answered(now, task, request, outcome, todo);
+            }
+            Purpose::Ends => self.ends_told(now.mono, outcome, todo),
+            Purpose::RestoreAssign => {}
+            Purpose::RestoreSeek => self.restore_sought(),
+            Purpose::RestorePoll => self.restore_polled(outcome),
             Purpose::CloseConsumer | Purpose::CloseProducer => {
                 if let Closing::Clients { open } = self.closing {
                     let left = open - 1;
@@ -170,6 +198,7 @@ impl<P: Processor> Engine<P> {
         self.send_again(now.mono, todo);
         self.go_back(now.mono, todo);
         if self.is_transactional() {
+            self.restore_lanes(now.mono, todo);
             self.transact(now, todo);
         } else {
             self.start_tasks(now, todo);

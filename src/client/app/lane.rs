@@ -25,6 +25,10 @@ pub(super) struct Lane {
     /// Where the group's committed offset is, as far as this ownership has moved it.
     pub committed: Option<Offset>,
     pub state: State,
+    /// Whether the state is what the changelog says.
+    pub restored: bool,
+    /// The generation in which the partition came here.
+    pub token: i32,
 }
 
 /// A record on its way.
@@ -41,6 +45,8 @@ pub(super) enum Work {
     Waiting {
         not_before: Instant,
     },
+    /// Waits for the external store.
+    Calling,
     /// Processed; so many of its sends have no answer yet.
     Sending {
         unanswered: usize,
@@ -60,7 +66,7 @@ pub(super) enum Order {
 }
 
 impl Lane {
-    pub fn new(ownership: u64) -> Self {
+    pub fn new(ownership: u64, token: i32, restored: bool) -> Self {
         Lane {
             ownership,
             entries: VecDeque::new(),
@@ -68,6 +74,8 @@ impl Lane {
             done: None,
             committed: None,
             state: State::new(),
+            restored,
+            token,
         }
     }
 
@@ -97,7 +105,8 @@ impl Lane {
 
     /// Records whose effects are not all made.
     pub fn busy(&self) -> usize {
-        self.entries.iter().filter(|entry| matches!(entry.work, Work::Sending { .. })).count()
+        let is_busy = |work| matches!(work, Work::Sending { .. } | Work::Calling);
+        self.entries.iter().filter(|entry| is_busy(entry.work)).count()
     }
 
     /// The offsets that could be processed now, at most `room`, and when to look again.
@@ -111,6 +120,9 @@ impl Lane {
         let mut found = Vec::new();
         let mut later = None;
         let mut blocked: BTreeSet<Option<&Bytes>> = BTreeSet::new();
+        if !self.restored {
+            return (found, later);
+        }
         for entry in &self.entries {
             if entry.record.offset >= below || found.len() == room {
                 break;
@@ -129,7 +141,8 @@ impl Lane {
                         break;
                     }
                 }
-                Work::Sending { .. } => {}
+                Work::Calling if order == Order::Transaction => break,
+                Work::Sending { .. } | Work::Calling => {}
                 Work::Done => continue,
             }
             blocked.insert(key);

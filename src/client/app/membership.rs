@@ -131,9 +131,11 @@ impl<P: Processor> Engine<P> {
             }
             Rebalance::Assigned(partitions, metadata) => {
                 self.membership.metadata = Some(metadata.clone());
+                let restored = !self.has_changelog();
                 for partition in partitions {
                     self.ownerships += 1;
-                    self.lanes.insert(partition.clone(), Lane::new(self.ownerships));
+                    let lane = Lane::new(self.ownerships, metadata.generation, restored);
+                    self.lanes.insert(partition.clone(), lane);
                 }
             }
         }

@@ -6,7 +6,9 @@
 //! - `engine`: what comes next; `membership`: polls and rebalances; `lane`: one partition in hand;
 //!   `task`: records at work; `commit` and `transaction`: how what is done is made final, and how
 //!   to start over.
-//! - `clients`: the embedded machines.
+//! - `restore`: state from its changelog.
+//! - `clients`: the embedded machines; `store_client`: the way to an external store.
+//! - [`store`]: such a store.
 //! - [`copy`]: an application that passes records on.
 
 mod clients;
@@ -16,6 +18,9 @@ mod engine;
 mod lane;
 mod membership;
 pub mod processor;
+mod restore;
+pub mod store;
+mod store_client;
 mod task;
 #[cfg(test)]
 mod testing;
@@ -54,6 +59,11 @@ pub struct AppSetup {
     /// A static member's name (`group.instance.id`, KIP-345).
     pub instance: Option<Arc<str>>,
     pub inputs: Vec<TopicName>,
+    /// With exactly-once: where the state is kept, partition by partition as the one input has
+    /// them. Compacted, if it shall stay small.
+    pub changelog: Option<TopicName>,
+    /// An external store, for processors that call one.
+    pub store: Option<Endpoint>,
 }
 
 /// An application process.
@@ -70,6 +80,9 @@ pub struct App<P> {
 
 impl<P: Processor> App<P> {
     /// Starts without a connection; the first step joins the group.
+    ///
+    /// # Panics
+    /// If it has a changelog and more than one input.
     #[must_use]
     pub fn start(
         setup: &Arc<AppSetup>,
@@ -81,6 +94,8 @@ impl<P: Processor> App<P> {
         let mut rng = Rng::new(seed);
         let clients = Clients::start(setup, &mut rng, now, out);
         let own = Rng::from_number(rng.next_u64());
+        let copartitioned = setup.changelog.is_none() || setup.inputs.len() == 1;
+        assert!(copartitioned, "a changelog follows the partitions of one input");
         let engine = Engine::new(setup, processor, own);
         App { rng, clients, engine, closing: None, closed: false, wake: Some(now.mono) }
     }
@@ -116,6 +131,7 @@ impl<P: Processor> App<P> {
             while let Some((purpose, outcome)) = inbox.pop_front() {
                 self.engine.returned(now, purpose, &outcome, &mut todo);
             }
+            self.engine.restored_to(&self.clients.restored());
             self.engine.work(now, &mut todo);
             for note in todo.notes {
                 out.note(Event::Application(Arc::new(note)));
@@ -131,6 +147,7 @@ impl<P: Processor> App<P> {
             && let Some(call) = self.closing.take()
         {
             self.closed = true;
+            self.clients.close(now, out);
             out.push(Effect::Return { call, outcome: Outcome::Done });
         }
     }
@@ -142,7 +159,7 @@ impl<P: Processor> Machine for App<P> {
         if let Input::Call { call, op } = input {
             self.called(call, &op, out);
         } else if !self.closed {
-            self.clients.step(now, input, &mut inbox, out);
+            self.clients.step(now, input, &mut self.rng, &mut inbox, out);
         }
         if !self.closed {
             self.settle(now, inbox, out);

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::event::ApplicationNote;
+use crate::message::store::{Fence, StoreRequest, StoreResponse};
 use crate::op::{ConsumedRecord, SendRecord};
 use crate::rng::Rng;
 use crate::time::{Duration, Now};
@@ -21,6 +22,18 @@ pub type State = BTreeMap<Bytes, Bytes>;
 /// its own is its to lose; what the context keeps as state comes and goes with the partition.
 pub trait Processor: Clone {
     fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>);
+
+    /// Goes on with a record for which the external store was asked.
+    fn answered(
+        &mut self,
+        record: &ConsumedRecord,
+        request: &StoreRequest,
+        response: &StoreResponse,
+        context: &mut Context<'_>,
+    ) {
+        let _ = (record, request, response);
+        context.ack();
+    }
 
     /// The invariants of what it holds.
     ///
@@ -37,6 +50,7 @@ pub struct Context<'a> {
     pub(super) state: &'a mut State,
     pub(super) attempt: u32,
     pub(super) group: &'a Arc<str>,
+    pub(super) fence: Option<Fence>,
     pub(super) wishes: Wishes,
 }
 
@@ -48,6 +62,7 @@ pub(super) struct Wishes {
     pub changed: Vec<(Bytes, Option<Bytes>)>,
     /// None: the record is done.
     pub again_after: Option<Duration>,
+    pub call: Option<StoreRequest>,
     pub notes: Vec<ApplicationNote>,
 }
 
@@ -98,6 +113,20 @@ impl Context<'_> {
         self.wishes.changed.push((key, before));
     }
 
+    /// Asks the external store. The record is not done: [`Processor::answered`] goes on with it,
+    /// once an answer has come, however often it must be asked for. What was emitted or set before
+    /// that is taken back.
+    pub fn call(&mut self, request: StoreRequest) {
+        self.wishes.call = Some(request);
+    }
+
+    /// What keeps this process from writing to an external store once its partition has another
+    /// owner.
+    #[must_use]
+    pub fn fence(&self) -> Option<Fence> {
+        self.fence.clone()
+    }
+
     /// The record is done. So it is, too, if nothing is said.
     pub fn ack(&mut self) {
         self.wishes.again_after = None;
@@ -113,6 +142,9 @@ impl Context<'_> {
     pub(super) fn conclude(self) -> Wishes {
         let Context { state, mut wishes, .. } = self;
         if wishes.again_after.is_some() {
+            wishes.call = None;
+        }
+        if wishes.again_after.is_some() || wishes.call.is_some() {
             wishes.emitted.clear();
             for (key, before) in wishes.changed.drain(..).rev() {
                 match before {

@@ -1,15 +1,20 @@
 //! Records at work: processed, sent on, answered for.
 
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::take;
 
+use crate::client::app::AppSetup;
 use crate::client::app::engine::{Ask, Closing, Engine, Partition, Purpose, Todo};
 use crate::client::app::lane::{Order, Work};
 use crate::client::app::processor::{Context, Processor, Wishes};
 use crate::config::Delivery;
+use crate::defect::Defect;
 use crate::event::ApplicationNote;
 use crate::ids::Offset;
+use crate::message::Response;
+use crate::message::store::{Apply, Fence, StoreRequest, StoreResponse};
 use crate::op::{Op, Outcome, SendRecord};
 use crate::time::{Instant, Now};
 
@@ -21,12 +26,12 @@ pub(super) struct TaskRef {
     pub offset: Offset,
 }
 
-/// A send that failed and goes again.
+/// A send or a question that failed and goes again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Resend {
     pub at: Instant,
     pub task: TaskRef,
-    pub record: SendRecord,
+    pub what: Ask,
 }
 
 impl<P: Processor> Engine<P> {
@@ -48,7 +53,7 @@ impl<P: Processor> Engine<P> {
             later.into_iter().for_each(|at| self.wake_at(at));
             for offset in offsets {
                 let task = TaskRef { partition: partition.clone(), ownership, offset };
-                let is_done = self.run(now, &task, todo);
+                let is_done = self.run(now, &task, None, todo);
                 if !is_done && order == Order::Transaction {
                     break;
                 }
@@ -66,32 +71,85 @@ impl<P: Processor> Engine<P> {
         if stops { Offset::ZERO } else { Offset::MAX }
     }
 
-    /// Processes one record; false if it must come again.
-    fn run(&mut self, now: Now, task: &TaskRef, todo: &mut Todo) -> bool {
+    /// Processes one record, or goes on with one that the store was asked about; false if it must
+    /// come again.
+    fn run(
+        &mut self,
+        now: Now,
+        task: &TaskRef,
+        answer: Option<(&StoreRequest, &StoreResponse)>,
+        todo: &mut Todo,
+    ) -> bool {
         let lane = self.lanes.get_mut(&task.partition).expect("only what is held is run");
         let index = lane.entries.binary_search_by_key(&task.offset, |entry| entry.record.offset);
         let entry = &mut lane.entries[index.expect("only what is held is run")];
+        let fence = fence(&self.setup, task, lane.token);
         let mut context = Context {
             now,
             rng: &mut self.rng,
             state: &mut lane.state,
             attempt: entry.attempts,
             group: &self.setup.group,
+            fence,
             wishes: Wishes::default(),
         };
-        self.processor.process(&entry.record, &mut context);
+        match answer {
+            None => {
+                entry.attempts += 1;
+                self.processor.process(&entry.record, &mut context);
+            }
+            Some((request, response)) => {
+                self.processor.answered(&entry.record, request, response, &mut context);
+            }
+        }
         let wishes = context.conclude();
-        entry.attempts += 1;
         self.carry_out(now.mono, task, wishes, todo)
+    }
+
+    /// Takes the store's answer, or asks once more.
+    pub(super) fn store_answered(
+        &mut self,
+        now: Now,
+        task: TaskRef,
+        request: StoreRequest,
+        outcome: &Outcome,
+        todo: &mut Todo,
+    ) {
+        if self.entry(&task).is_none_or(|entry| entry.work != Work::Calling) {
+            return;
+        }
+        if let Outcome::Answered(response) = outcome
+            && let Response::Store(response) = &**response
+        {
+            self.run(now, &task, Some((&request, response)), todo);
+            return;
+        }
+        // Whether it was applied is not known: the same id asks again (Jepsen: indeterminate).
+        let request = if self.setup.defects.has(Defect::RetryFreshId) {
+            with_fresh_id(request, self.rng.next_u64())
+        } else {
+            request
+        };
+        let at = now.mono + self.setup.config.retry_backoff;
+        let what = Ask::Store(Purpose::Store(task.clone(), request.clone()), request);
+        self.resend.push(Resend { at, task, what });
     }
 
     fn carry_out(&mut self, now: Instant, task: &TaskRef, wishes: Wishes, todo: &mut Todo) -> bool {
         wishes.notes.iter().for_each(|note| self.count(note));
         todo.notes.extend(wishes.notes);
+        if let Some(request) = wishes.call {
+            self.entry(task).expect("the record was just processed").work = Work::Calling;
+            let purpose = Purpose::Store(task.clone(), request.clone());
+            todo.asks.push(Ask::Store(purpose, request));
+            return false;
+        }
+        let mut emitted = wishes.emitted;
+        emitted.extend(self.changelog(&task.partition, &wishes.changed));
         let entry = self.entry(task).expect("the record was just processed");
         entry.work = match wishes.again_after {
             Some(delay) => Work::Waiting { not_before: now + delay },
-            None => Work::Sending { unanswered: wishes.emitted.len() },
+            None => Work::Sending { unanswered: emitted.len() },
         };
         if let Some(delay) = wishes.again_after {
             self.wake_at(now + delay);
@@ -100,7 +158,7 @@ impl<P: Processor> Engine<P> {
         if is_done {
             self.transaction.records += 1;
         }
-        for record in wishes.emitted {
+        for record in emitted {
             let purpose = Purpose::Send(task.clone(), record.clone());
             todo.asks.push(Ask::Producer(purpose, Op::Send(record)));
         }
@@ -162,7 +220,9 @@ impl<P: Processor> Engine<P> {
         match self.setup.config.delivery {
             Delivery::AtLeastOnce if !accepted => {
                 let at = now + self.setup.config.retry_backoff;
-                return self.resend.push(Resend { at, task, record });
+                let what =
+                    Ask::Producer(Purpose::Send(task.clone(), record.clone()), Op::Send(record));
+                return self.resend.push(Resend { at, task, what });
             }
             Delivery::ExactlyOnce if !accepted => {
                 return self.transaction_broke(now, outcome, todo);
@@ -188,8 +248,7 @@ impl<P: Processor> Engine<P> {
                 self.resend.push(resend);
                 continue;
             }
-            let Resend { task, record, .. } = resend;
-            todo.asks.push(Ask::Producer(Purpose::Send(task, record.clone()), Op::Send(record)));
+            todo.asks.push(resend.what);
         }
     }
 
@@ -208,5 +267,28 @@ impl<P: Processor> Engine<P> {
             | ApplicationNote::Applied(_)
             | ApplicationNote::Counters { .. } => {}
         }
+    }
+}
+
+/// The token of a partition is the generation in which it came here: whoever has it next came to it
+/// in a later one.
+fn fence(setup: &AppSetup, task: &TaskRef, token: i32) -> Option<Fence> {
+    // A member that lost its partitions may not know it yet, and must not write (KIP-447's motive).
+    if setup.defects.has(Defect::ZombieConsumerEffect) {
+        return None;
+    }
+    let (topic, partition) = &task.partition;
+    let scope = format!("{}/{topic}-{partition}", setup.group).into();
+    Some(Fence { scope, token: token.into() })
+}
+
+/// The same changes, as if nobody had asked for them before.
+fn with_fresh_id(request: StoreRequest, fresh: u64) -> StoreRequest {
+    match request {
+        StoreRequest::Apply(apply) => {
+            let once = apply.once.map(|id| format!("{id}-{fresh:016x}").into());
+            StoreRequest::Apply(Apply { once, ..apply })
+        }
+        StoreRequest::Get { .. } | StoreRequest::Put { .. } => request,
     }
 }

@@ -29,6 +29,8 @@ pub fn setup(delivery: Delivery) -> AppSetup {
         group: "g".into(),
         instance: None,
         inputs: ["in".into()].into(),
+        changelog: None,
+        store: None,
     }
 }
 
@@ -84,13 +86,21 @@ impl<P: Processor> Rig<P> {
     /// Answers the oldest question of that kind.
     pub fn answer(&mut self, which: impl Fn(&Purpose) -> bool, outcome: Outcome) {
         let index = self.asks.iter().position(|ask| match ask {
-            Ask::Consumer(purpose, _) | Ask::Producer(purpose, _) => which(purpose),
+            Ask::Consumer(purpose, _)
+            | Ask::Producer(purpose, _)
+            | Ask::Restorer(purpose, _)
+            | Ask::Admin(purpose, _) => which(purpose),
+            Ask::Store(purpose, _) => which(purpose),
             Ask::RenewProducer => false,
         });
         let index = index.unwrap_or_else(|| panic!("not asked: {:?}", self.asks));
-        let (Ask::Consumer(purpose, _) | Ask::Producer(purpose, _)) = self.asks.remove(index)
-        else {
-            panic!("a new producer is no question")
+        let purpose = match self.asks.remove(index) {
+            Ask::Consumer(purpose, _)
+            | Ask::Producer(purpose, _)
+            | Ask::Restorer(purpose, _)
+            | Ask::Admin(purpose, _) => purpose,
+            Ask::Store(purpose, _) => purpose,
+            Ask::RenewProducer => panic!("a new producer is no question"),
         };
         self.turn(|engine, now, todo| engine.returned(now, purpose, &outcome, todo));
     }
@@ -132,11 +142,13 @@ impl<P: Processor> Rig<P> {
     pub fn calls(&self) -> Vec<alloc::string::String> {
         let mut calls = Vec::new();
         for ask in &self.asks {
-            let (Ask::Consumer(_, op) | Ask::Producer(_, op)) = ask else {
-                calls.push("new producer".into());
-                continue;
-            };
-            calls.push(describe(op));
+            calls.push(match ask {
+                Ask::Consumer(_, op) | Ask::Producer(_, op) => describe(op),
+                Ask::Restorer(_, op) => alloc::format!("restorer: {}", describe(op)),
+                Ask::Admin(..) => "ends?".into(),
+                Ask::Store(_, request) => alloc::format!("{request:?}"),
+                Ask::RenewProducer => "new producer".into(),
+            });
         }
         calls.retain(|call| call != "poll");
         calls
@@ -165,6 +177,7 @@ fn describe(op: &Op) -> alloc::string::String {
             format!("offsets{} of {:?} {}", positions(list), &*group.member, group.generation)
         }
         Op::Seek { partition, to, .. } => format!("seek {partition} {to:?}"),
+        Op::Assign(list) => format!("assign {}", list.len()),
         Op::Committed(list) => format!("committed? {}", list.len()),
         Op::InitTransactions => "init".into(),
         Op::BeginTransaction => "begin".into(),
@@ -174,7 +187,6 @@ fn describe(op: &Op) -> alloc::string::String {
         Op::Close => "close".into(),
         Op::Commit(None)
         | Op::Flush
-        | Op::Assign(_)
         | Op::Pause { .. }
         | Op::Resume { .. }
         | Op::Unsubscribe

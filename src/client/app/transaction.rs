@@ -276,6 +276,7 @@ impl<P: Processor> Engine<P> {
             }
         } else {
             self.commit.want_back();
+            self.forget_uncommitted();
         }
     }
 }

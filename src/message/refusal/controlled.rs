@@ -125,6 +125,7 @@ pub fn error_of(response: &Response) -> ErrorCode {
         | Response::DescribeProducers(_)
         | Response::Metadata(_)
         | Response::DescribeConfigs(_)
+        | Response::Store(_)
         | quorum!(Response) => ErrorCode::None,
     }
 }
