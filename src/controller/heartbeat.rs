@@ -134,7 +134,10 @@ fn transition(
     next: BrokerState,
 ) {
     let (fenced, in_controlled_shutdown) = match next {
-        BrokerState::Fenced | BrokerState::ShutdownNow => (true, false),
+        BrokerState::Fenced => (true, false),
+        // It is on its way out even if it led nothing: its next incarnation need not wait for the
+        // end of its session.
+        BrokerState::ShutdownNow => (true, true),
         BrokerState::Unfenced => (false, false),
         BrokerState::ControlledShutdown => (false, true),
     };

@@ -115,6 +115,21 @@ fn a_controlled_shutdown_hands_over_and_waits_until_all_know() {
 }
 
 #[test]
+fn a_broker_that_was_told_to_go_stays_on_its_way_out_for_its_next_incarnation() {
+    for node in [1, 3] {
+        let (mut image, mut sessions, _) = cluster();
+        for _ in 0..2 {
+            (1..=3).for_each(|node| {
+                beat(&mut image, &mut sessions, node, 200, false);
+            });
+            beat(&mut image, &mut sessions, node, 200, true);
+        }
+        let broker = &image.brokers[&NodeId(node)];
+        assert_eq!((broker.fenced, broker.in_controlled_shutdown), (true, true), "{node}");
+    }
+}
+
+#[test]
 fn silence_is_noticed_and_the_silent_broker_fenced() {
     let (mut image, mut sessions, id) = cluster();
     let config = ControllerConfig::default();
