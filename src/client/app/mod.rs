@@ -9,16 +9,19 @@
 //! - `restore`: state from its changelog.
 //! - `clients`: the embedded machines; `store_client`: the way to an external store.
 //! - [`store`]: such a store.
-//! - [`copy`]: an application that passes records on.
+//! - [`copy`], [`ledger`], [`tickets`], [`retry`]: applications.
 
 mod clients;
 mod commit;
 pub mod copy;
 mod engine;
+pub mod json;
 mod lane;
+pub mod ledger;
 mod membership;
 pub mod processor;
 mod restore;
+pub mod retry;
 pub mod store;
 mod store_client;
 mod task;
@@ -26,6 +29,7 @@ mod task;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tickets;
 mod transaction;
 
 use alloc::sync::Arc;
