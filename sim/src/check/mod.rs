@@ -9,7 +9,6 @@
 
 mod application;
 mod client;
-mod cycle;
 mod ghost;
 mod group;
 mod partition;
@@ -44,7 +43,6 @@ use application::Applications;
 pub use application::{Invariant, Pipeline, Promise, Visible};
 use client::Ledger;
 pub use client::Promises;
-use cycle::Cycles;
 use ghost::{GhostBatch, Survivor};
 use group::Groups;
 use partition::{Partition, Surroundings};
@@ -86,7 +84,6 @@ pub struct Checkers {
     transactions: Transactions,
     groups: Groups,
     applications: Applications,
-    cycles: Cycles,
     asked: Option<retry::Asked>,
 }
 
@@ -179,7 +176,6 @@ impl Checkers {
             transactions: Transactions::default(),
             groups: Groups::default(),
             applications,
-            cycles: Cycles::default(),
             asked: None,
         }
     }
@@ -223,8 +219,7 @@ impl Checkers {
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         let partitions = self.partitions.values().map(Partition::batches);
-        let others = self.transactions.size() + self.groups.size() + self.cycles.size();
-        (partitions.sum::<usize>() + self.quorum.batches(), self.ledger.size() + others)
+        (partitions.sum::<usize>() + self.quorum.batches(), self.ledger.size())
     }
 
     /// A server process starts with what its disk kept.
@@ -348,11 +343,6 @@ impl Checkers {
             && answer.error.is_ok()
         {
             self.producer_answered(answer.producer_id, answer.producer_epoch);
-        } else if let Response::OffsetFetch(_)
-        | Response::OffsetCommit(_)
-        | Response::TxnOffsetCommit(_) = response
-        {
-            self.group_answered(node, to, response);
         }
     }
 
@@ -477,13 +467,7 @@ impl Checkers {
         let records: Vec<(RecordId, Offset)> =
             if derived { Vec::new() } else { RecordId::in_batch(&batch.bytes).collect() };
         ledger.committed(id, &records, settings.promises, tally);
-        let closed =
-            transactions.committed((id, named.as_ref()), batch, header, &records, tally)?;
-        if let (true, Some(open), Some(at)) = (closed.commit, &closed.open, closed.decided) {
-            let range = (id, open.first, closed.marker);
-            self.cycles.wrote((closed.producer, at), range, tally);
-        }
-        Some(closed)
+        transactions.committed((id, named.as_ref()), batch, header, &records, tally)
     }
 
     /// A broker has just learned its epoch: from now on it counts as a candidate.
@@ -664,6 +648,5 @@ impl Checkers {
         ledger.ended(excused, unread, tally);
         self.transactions_ended();
         self.applications_ended();
-        self.cycles.judge(&mut self.tally);
     }
 }

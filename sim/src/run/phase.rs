@@ -327,9 +327,26 @@ impl Run {
         None
     }
 
+    /// Where logs begin, by topic and partition; 0 where nobody leads.
+    fn log_starts(&self) -> Vec<Vec<i64>> {
+        let view = self.view();
+        let start = |part: &Part| {
+            let leader = view.process(view.partition(part)?.leader)?;
+            Some(view.replica(leader, view.id(part)?)?.start.0)
+        };
+        let mut starts: Vec<Vec<i64>> = Vec::new();
+        for topic in &self.scenario.topics {
+            let count = i32::try_from(topic.partitions).expect("the range was checked");
+            let parts = (0..count).map(|partition| Part { topic: topic.name.clone(), partition });
+            starts.push(parts.map(|part| start(&part).unwrap_or(0)).collect());
+        }
+        starts
+    }
+
     fn tick_drain(&mut self, until: Instant) {
         let pending = self.workload.pending();
-        let unread = self.workload.unread().or_else(|| self.workload.unfinished());
+        let unread = self.workload.unread(&self.log_starts());
+        let unread = unread.or_else(|| self.workload.unfinished());
         let checkers = self.watch.checkers.as_ref();
         let unread = unread.or_else(|| checkers.and_then(Checkers::open_transaction));
         if pending == 0 && unread.is_none() {

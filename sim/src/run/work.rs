@@ -1,7 +1,7 @@
 //! What applications do next, and what checkers are told of what they did.
 
 use seedlog::ids::Offset;
-use seedlog::op::Outcome;
+use seedlog::op::{Outcome, Rebalance};
 
 use super::{Run, Token};
 use crate::check::Decision;
@@ -56,8 +56,17 @@ impl Run {
             }
             Told::Rebalanced { consumer, group, change } => {
                 checkers.rebalanced(*consumer, group, change);
+                let (Rebalance::Revoked(partitions)
+                | Rebalance::Lost(partitions)
+                | Rebalance::Assigned(partitions, _)) = &**change;
+                for (topic, partition) in partitions {
+                    checkers.consumer_moved(*consumer, topic, *partition);
+                }
             }
-            Told::Left { consumer } => checkers.member_gone(*consumer),
+            Told::Left { consumer } => {
+                checkers.member_gone(*consumer);
+                checkers.consumer_gone(*consumer);
+            }
             Told::Committed { consumer, group, positions, outcome } => {
                 checkers.committed(*consumer, group, positions, outcome);
             }

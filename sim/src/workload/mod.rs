@@ -303,12 +303,20 @@ impl Workload {
         members + self.consumers.iter().map(|consumer| consumer.consumed).sum::<u64>()
     }
 
-    /// Whether every consumer has read everything that was acknowledged; otherwise who has not.
+    /// Whether every consumer has read everything that was acknowledged and is above the starts of
+    /// logs, by topic and partition; otherwise who has not.
     #[must_use]
-    pub fn unread(&self) -> Option<String> {
+    pub fn unread(&self, starts: &[Vec<i64>]) -> Option<String> {
+        // What is deleted is not to be read any more.
+        let mut due = self.acked.clone();
+        for (highest, start) in due.iter_mut().flatten().zip(starts.iter().flatten()) {
+            if *start > *highest {
+                *highest = -1;
+            }
+        }
         for consumer in &self.consumers {
-            if let Some((topic, partition, position)) = consumer.behind(&self.acked) {
-                let highest = self.acked[topic][partition];
+            if let Some((topic, partition, position)) = consumer.behind(&due) {
+                let highest = due[topic][partition];
                 return Some(format!(
                     "consumer k{} is at offset {position} of {}-{partition}, offset {highest} was \
                      acknowledged",
@@ -317,13 +325,13 @@ impl Workload {
                 ));
             }
         }
-        self.unread_by_group()
+        self.unread_by_group(&due)
     }
 
     /// What no member has read.
-    fn unread_by_group(&self) -> Option<String> {
+    fn unread_by_group(&self, due: &[Vec<i64>]) -> Option<String> {
         let first = self.members.first()?;
-        for (topic, highest) in self.acked.iter().enumerate() {
+        for (topic, highest) in due.iter().enumerate() {
             for (partition, highest) in highest.iter().enumerate() {
                 let reached = self.members.iter().map(|member| member.reached[topic][partition]);
                 let reached = reached.max().unwrap_or(-1);

@@ -219,7 +219,9 @@ impl Coordinator for GroupCoordinator {
     /// A member that waits for a round or for its assignment stays in it, as in Kafka: it is likely
     /// to come again, and if it does not its session ends it.
     fn hang_up(&mut self, conn: ConnId) {
-        self.waiting.hang_up(conn);
+        for (end, number) in self.waiting.hang_up(conn) {
+            self.deadlines.cancel(&Timer::Write(end, number));
+        }
     }
 
     fn resign(self, out: &mut Effects) {

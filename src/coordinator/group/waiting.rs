@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -55,12 +56,13 @@ impl WaitingList {
         self.entries.remove(&(end, number))
     }
 
-    /// Forgets the answers to a connection.
-    pub fn hang_up(&mut self, conn: ConnId) {
-        self.entries.retain(|_, waiting| match waiting {
-            Waiting::Answer { to, .. } => to.0 != conn,
-            Waiting::Assigned { .. } | Waiting::Note(_) => true,
-        });
+    /// Forgets the answers to a connection. Gives their keys: nothing bounds them any more.
+    pub fn hang_up(&mut self, conn: ConnId) -> Vec<(Offset, u64)> {
+        let is_its = |waiting: &mut Waiting| match waiting {
+            Waiting::Answer { to, .. } => to.0 == conn,
+            Waiting::Assigned { .. } | Waiting::Note(_) => false,
+        };
+        self.entries.extract_if(.., |_, waiting| is_its(waiting)).map(|(key, _)| key).collect()
     }
 
     /// All that waits, in order.
@@ -73,5 +75,34 @@ impl WaitingList {
         let last = self.entries.keys().next_back();
         assert!(first.is_none_or(|(at, _)| *at > high_watermark), "what is committed is answered");
         assert!(last.is_none_or(|(at, _)| *at <= end), "nothing waits for what is not decided");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+    use crate::ids::CorrelationId;
+    use crate::message::group::{HeartbeatRequest, HeartbeatResponse};
+
+    /// `group_coordinator_failover` seed 1: the bound stayed, and went off for nobody.
+    #[test]
+    fn who_hangs_up_is_told_with_what_bounded_his_answers() {
+        let answer = |conn| Waiting::Answer {
+            to: (ConnId(conn), CorrelationId(1)),
+            request: Arc::new(Request::Heartbeat(HeartbeatRequest {
+                group: "g".into(),
+                generation: 1,
+                member: "m".into(),
+                instance: None,
+            })),
+            response: Arc::new(Response::Heartbeat(HeartbeatResponse { error: ErrorCode::None })),
+        };
+        let mut list = WaitingList::default();
+        let end = Offset(5);
+        let (mine, yours) = (list.push(end, answer(1)), list.push(end, answer(2)));
+        assert_eq!(list.hang_up(ConnId(1)), [(end, mine)]);
+        assert_eq!(list.remove(end, mine), None);
+        assert_eq!(list.remove(end, yours), Some(answer(2)));
     }
 }
