@@ -9,6 +9,7 @@
 
 mod application;
 mod client;
+mod cycle;
 mod ghost;
 mod group;
 mod partition;
@@ -43,6 +44,7 @@ use application::Applications;
 pub use application::{Invariant, Pipeline, Promise, Visible};
 use client::Ledger;
 pub use client::Promises;
+use cycle::Cycles;
 use ghost::{GhostBatch, Survivor};
 use group::Groups;
 use partition::{Partition, Surroundings};
@@ -84,6 +86,7 @@ pub struct Checkers {
     transactions: Transactions,
     groups: Groups,
     applications: Applications,
+    cycles: Cycles,
     asked: Option<retry::Asked>,
 }
 
@@ -176,6 +179,7 @@ impl Checkers {
             transactions: Transactions::default(),
             groups: Groups::default(),
             applications,
+            cycles: Cycles::default(),
             asked: None,
         }
     }
@@ -219,7 +223,8 @@ impl Checkers {
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         let partitions = self.partitions.values().map(Partition::batches);
-        (partitions.sum::<usize>() + self.quorum.batches(), self.ledger.size())
+        let others = self.transactions.size() + self.groups.size() + self.cycles.size();
+        (partitions.sum::<usize>() + self.quorum.batches(), self.ledger.size() + others)
     }
 
     /// A server process starts with what its disk kept.
@@ -343,6 +348,11 @@ impl Checkers {
             && answer.error.is_ok()
         {
             self.producer_answered(answer.producer_id, answer.producer_epoch);
+        } else if let Response::OffsetFetch(_)
+        | Response::OffsetCommit(_)
+        | Response::TxnOffsetCommit(_) = response
+        {
+            self.group_answered(node, to, response);
         }
     }
 
@@ -467,7 +477,13 @@ impl Checkers {
         let records: Vec<(RecordId, Offset)> =
             if derived { Vec::new() } else { RecordId::in_batch(&batch.bytes).collect() };
         ledger.committed(id, &records, settings.promises, tally);
-        transactions.committed((id, named.as_ref()), batch, header, &records, tally)
+        let closed =
+            transactions.committed((id, named.as_ref()), batch, header, &records, tally)?;
+        if let (true, Some(open), Some(at)) = (closed.commit, &closed.open, closed.decided) {
+            let range = (id, open.first, closed.marker);
+            self.cycles.wrote((closed.producer, at), range, tally);
+        }
+        Some(closed)
     }
 
     /// A broker has just learned its epoch: from now on it counts as a candidate.
@@ -648,5 +664,6 @@ impl Checkers {
         ledger.ended(excused, unread, tally);
         self.transactions_ended();
         self.applications_ended();
+        self.cycles.judge(&mut self.tally);
     }
 }

@@ -42,6 +42,8 @@ impl Checkers {
         if matches!(**request, Request::Produce(_)) {
             let (event, request) = (self.tally.event(), Arc::clone(request));
             self.asked = Some(Asked { event, node, from, correlation, request });
+        } else {
+            self.group_requested(node, from, correlation, request);
         }
     }
 

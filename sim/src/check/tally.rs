@@ -103,6 +103,10 @@ checks! {
     Unseen = "J8" "unseen" "at the end every acknowledged record was read",
     IntermediateRead = "J9" "G1b"
         "no reader sees a part of what a transaction wrote to a partition",
+    PrecommittedRead = "J10" "precommitted-read"
+        "a transaction reads nothing that it wrote itself",
+    CircularRead = "J11" "G1c"
+        "no transactions read from each other in a circle",
     LegalTransition = "T1" "LegalTxnTransition"
         "a transactional id goes from one state to the next only as the protocol allows",
     MarkerAttribution = "T2" "MarkerAttribution"

@@ -1,7 +1,11 @@
 //! Every check is broken once by a history made for it, and the histories that must not be flagged
 //! are not.
 
+mod applications;
+mod cluster;
+mod groups;
 mod long;
+mod transactions;
 
 use std::sync::Arc;
 
@@ -38,7 +42,7 @@ const C2: NodeId = NodeId(102);
 const C3: NodeId = NodeId(103);
 
 /// Checkers, and the shortest ways to feed them.
-struct Script {
+pub struct Script {
     checkers: Checkers,
     metadata_end: Offset,
 }
@@ -71,15 +75,21 @@ fn batch_of(base: i64, epoch: i32, session: i16, sequence: i32, ids: &[RecordId]
 impl Script {
     /// Three brokers and three controllers, one partition on all brokers led by b1 in epoch 0.
     fn new() -> Self {
+        Script::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut CheckSettings)) -> Self {
         let promises = Promises { no_duplicates: true, ordered: true, durable: true };
-        let checkers = Checkers::new(CheckSettings {
+        let mut settings = CheckSettings {
             voters: vec![C1, C2, C3],
             promises,
             sequence_max: i32::MAX,
             elr_enabled: true,
             isolation: IsolationLevel::ReadCommitted,
             pipelines: Vec::new(),
-        });
+        };
+        change(&mut settings);
+        let checkers = Checkers::new(settings);
         let mut script = Script { checkers, metadata_end: Offset::ZERO };
         for node in [B1, B2, B3, C1, C2, C3] {
             script.checkers.started(node, &Survived::default());

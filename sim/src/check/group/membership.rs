@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use seedlog::event::{GroupNote, OffsetNote};
+use seedlog::event::{GroupMemberNote, GroupNote, OffsetNote};
+use seedlog::ids::Offset;
 use seedlog::op::Rebalance;
 
 use super::super::tally::{Check, Tally};
@@ -49,23 +50,29 @@ impl Membership {
         self.groups.insert(Arc::clone(&note.group), Arc::clone(note));
     }
 
-    /// G4. An offset was accepted. Members outside of a group come without a member id.
+    /// Whether somebody names a place in a group that the group has left behind. That never becomes
+    /// true again of a place that is given once.
+    pub fn is_stale(&self, group: &str, member: &str, generation: i32) -> bool {
+        let Some(note) = self.groups.get(group) else { return false };
+        if member.is_empty() {
+            return generation >= 0;
+        }
+        let known = note.members.iter().find(|each| *each.member == *member);
+        generation < note.generation && known.is_none_or(|known| known.epoch > generation)
+    }
+
+    /// G4. An offset was accepted, outside of a transaction: the records of the log are noted in
+    /// its order, so the group is as it was when the offset was accepted.
     pub fn check_commit(&self, note: &OffsetNote, tally: &mut Tally) {
         let Some(group) = self.groups.get(&note.group) else { return };
-        let known = group.members.iter().find(|member| member.member == note.member);
-        let (holds, rule) = if note.member.is_empty() {
-            // An offset that is removed, or taken by an admin, needs an empty group.
-            (group.members.is_empty() || note.producer.is_some(), "nobody of a group with members")
-        } else {
-            // KIP-1251: a KIP-848 member may still name an epoch that it has just left.
-            (known.is_some_and(|member| note.generation <= member.epoch), "not a member then")
-        };
-        let stale = known.is_some_and(|member| note.generation < member.epoch);
-        let lagging = stale && group.members.iter().all(|member| member.epoch == group.generation);
-        tally.expect(Check::CommitFencing, holds && !lagging, || {
+        let stale = self.is_stale(&note.group, &note.member, note.generation);
+        // Without a member id an offset is moved by an admin, or read by no group at all.
+        let free = !note.member.is_empty() || note.offset == Offset::NONE;
+        let free = free || group.members.is_empty();
+        tally.expect(Check::CommitFencing, !stale && free, || {
             format!(
-                "group {:?} takes offset {} of {}-{} from member {:?} of generation {}, {rule}: it \
-                 is in generation {} with {:?}",
+                "group {:?} takes offset {} of {}-{} from member {:?} of generation {}: it is in \
+                 generation {} with members {:?}",
                 note.group,
                 note.offset,
                 note.topic,
@@ -73,7 +80,7 @@ impl Membership {
                 note.member,
                 note.generation,
                 group.generation,
-                group.members.iter().map(|member| &member.member).collect::<Vec<_>>()
+                group.members.iter().map(|each| (&*each.member, each.epoch)).collect::<Vec<_>>()
             )
         });
     }
@@ -128,8 +135,20 @@ impl Membership {
         self.believers.remove(&client);
     }
 
-    /// Whether a group has members, as far as is known.
-    pub fn has_members(&self, group: &str) -> bool {
-        self.groups.get(group).is_some_and(|note| !note.members.is_empty())
+    /// G6. An offset was removed: nobody may be reading on from there.
+    pub fn check_removal(&self, note: &OffsetNote, tally: &mut Tally) {
+        let Some(group) = self.groups.get(&note.group) else { return };
+        let is_it = |held: &&Named| held.0 == note.topic && held.1 == note.partition;
+        let owns = |member: &&GroupMemberNote| member.assigned.iter().find(is_it).is_some();
+        let owner = group.members.iter().find(owns);
+        tally.expect(Check::AckedCommitDurable, owner.is_none(), || {
+            format!(
+                "group {:?} forgets its offset of {}-{}, which member {:?} owns",
+                note.group,
+                note.topic,
+                note.partition,
+                owner.map(|owner| &owner.member)
+            )
+        });
     }
 }

@@ -2,6 +2,7 @@
 
 mod membership;
 mod offsets;
+mod requests;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::ghost::GhostBatch;
 use super::transaction::Closed;
 use membership::Membership;
 use offsets::Offsets;
+use requests::Requests;
 
 /// A group's partition, by name as the group knows it.
 type Named = (TopicName, i32);
@@ -25,6 +27,7 @@ type Named = (TopicName, i32);
 pub struct Groups {
     membership: Membership,
     offsets: Offsets,
+    requests: Requests,
 }
 
 impl Groups {
@@ -38,6 +41,12 @@ impl Groups {
     #[must_use]
     pub fn size(&self) -> usize {
         self.offsets.size()
+    }
+
+    /// Whether a transaction has written that offset for a group.
+    #[must_use]
+    pub fn is_written(&self, group: &str, position: &Position) -> bool {
+        self.offsets.is_written(group, position)
     }
 }
 
@@ -82,8 +91,14 @@ impl Checkers {
         if self.is_shard_excused(&note.group) {
             return;
         }
+        let exists = self.image.names.get(&note.topic).is_some_and(|id| !self.reborn.contains(id));
         let Checkers { groups, tally, .. } = self;
-        groups.membership.check_commit(note, tally);
+        if note.producer.is_none() {
+            groups.membership.check_commit(note, tally);
+        }
+        if note.offset == Offset::NONE && exists {
+            groups.membership.check_removal(note, tally);
+        }
         groups.offsets.noted(note, tally);
     }
 
@@ -95,11 +110,19 @@ impl Checkers {
         header: &BatchHeader,
         closed: Option<&Closed>,
     ) {
-        let offsets = &mut self.groups.offsets;
+        let (offsets, event) = (&mut self.groups.offsets, self.tally.event());
         match closed {
-            Some(closed) => offsets.closed(shard.partition, closed),
+            Some(closed) => {
+                let moved = offsets.closed(shard.partition, closed, event);
+                let Some(at) = closed.decided else { return };
+                for ((topic, partition), from, to) in moved {
+                    let Some(id) = self.partition_id(&topic, partition) else { continue };
+                    let operation = (closed.producer, at);
+                    self.cycles.read(operation, (id, from, to), &mut self.tally);
+                }
+            }
             None if header.is_control() => {}
-            None => offsets.written(shard.partition, batch, header),
+            None => offsets.written(shard.partition, batch, header, event),
         }
     }
 }

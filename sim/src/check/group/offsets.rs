@@ -20,7 +20,7 @@ use super::Named;
 const REMEMBERED: usize = 64;
 
 /// A group's partition.
-type Key = (Arc<str>, Named);
+pub type Key = (Arc<str>, Named);
 
 /// The committed log of `__consumer_offsets`, as far as offsets go.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +35,10 @@ pub struct Offsets {
 struct Kept {
     /// What a coordinator that replays the log comes to.
     now: Option<Commit>,
-    /// What it was before, oldest first, `now` included.
-    recent: VecDeque<Commit>,
+    /// What it was before, oldest first, `now` included, each with the event that replaced it.
+    recent: VecDeque<(Commit, u64)>,
+    /// The event up to which nothing was committed.
+    began: u64,
     /// What its coordinator said last, with the member that committed it.
     said: Option<(Commit, Arc<str>)>,
 }
@@ -50,21 +52,26 @@ struct Commit {
 }
 
 impl Kept {
-    fn apply(&mut self, commit: Commit) {
+    fn apply(&mut self, commit: Commit, event: u64) {
         // KAFKA-14505: a marker says that an offset holds, not when it was said.
         if self.now.is_some_and(|now| now.at > commit.at) {
-            self.remember(commit);
-            return;
+            let last = self.recent.len() - 1;
+            self.recent.insert(last, (commit, event));
+        } else {
+            match self.recent.back_mut() {
+                Some((_, until)) => *until = event,
+                None => self.began = event,
+            }
+            self.now = Some(commit);
+            self.recent.push_back((commit, u64::MAX));
         }
-        self.now = Some(commit);
-        self.remember(commit);
-    }
-
-    fn remember(&mut self, commit: Commit) {
-        self.recent.push_back(commit);
         if self.recent.len() > REMEMBERED {
             self.recent.pop_front();
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.recent.len() >= REMEMBERED
     }
 }
 
@@ -88,7 +95,7 @@ fn read(key: &[u8], value: Option<&[u8]>) -> Result<Option<(Key, Offset)>, Corru
 
 impl Offsets {
     /// A data batch of a shard was committed.
-    pub fn written(&mut self, shard: i32, batch: &GhostBatch, header: &BatchHeader) {
+    pub fn written(&mut self, shard: i32, batch: &GhostBatch, header: &BatchHeader, event: u64) {
         for record in records(&batch.bytes).unwrap_or_default() {
             let Some(key) = record.key else { continue };
             let Ok(Some((key, offset))) = read(&key, record.value.as_deref()) else { continue };
@@ -97,19 +104,28 @@ impl Offsets {
                 let staged = self.staged.entry((shard, header.producer_id)).or_default();
                 staged.push((key, commit));
             } else {
-                self.kept.entry(key).or_default().apply(commit);
+                self.kept.entry(key).or_default().apply(commit, event);
             }
         }
     }
 
-    /// A marker ended a transaction on a shard.
-    pub fn closed(&mut self, shard: i32, closed: &Closed) {
+    /// A marker ended a transaction on a shard. Gives what it moves, from where and to where.
+    pub fn closed(
+        &mut self,
+        shard: i32,
+        closed: &Closed,
+        event: u64,
+    ) -> Vec<(Named, Offset, Offset)> {
         let staged = self.staged.remove(&(shard, closed.producer)).unwrap_or_default();
-        for (key, commit) in staged {
-            if closed.commit {
-                self.kept.entry(key).or_default().apply(commit);
-            }
+        let mut moved = Vec::new();
+        for (key, commit) in staged.into_iter().filter(|_| closed.commit) {
+            let named = key.1.clone();
+            let kept = self.kept.entry(key).or_default();
+            let before = kept.now.map_or(Offset::ZERO, |now| now.offset.max(Offset::ZERO));
+            moved.push((named, before, commit.offset));
+            kept.apply(commit, event);
         }
+        moved
     }
 
     /// G3, G6. A coordinator says that an offset is committed.
@@ -117,7 +133,11 @@ impl Offsets {
         let key = (Arc::clone(&note.group), (note.topic.clone(), note.partition));
         let kept = self.kept.entry(key).or_default();
         let commit = Commit { offset: note.offset, at: note.at };
-        let known = kept.recent.contains(&commit);
+        let known = kept.is_full() || kept.recent.iter().any(|(known, _)| *known == commit);
+        let check = match note.producer {
+            Some(_) => Check::OffsetOutputAtomic,
+            None => Check::AckedCommitDurable,
+        };
         let what = || {
             format!(
                 "group {:?}, {}-{}: offset {} of member {:?} (record {} of \
@@ -131,8 +151,8 @@ impl Offsets {
                 note.shard
             )
         };
-        tally.expect(Check::AckedCommitDurable, known, || {
-            format!("{} counts for its coordinator, but is not in the committed log", what())
+        tally.expect(check, known, || {
+            format!("{} counts for its coordinator, but the committed log does not say so", what())
         });
         if let Some((said, member)) = &kept.said {
             tally.expect(Check::OffsetMonotone, commit.at >= said.at, || {
@@ -169,9 +189,8 @@ impl Offsets {
         for position in positions {
             let key = (Arc::from(group), (position.topic.clone(), position.partition));
             let kept = self.kept.get(&key);
-            let full = kept.is_some_and(|kept| kept.recent.len() >= REMEMBERED);
-            let is_it = |commit: &Commit| commit.offset == position.offset;
-            let known = full || kept.is_some_and(|kept| kept.recent.iter().any(is_it));
+            let is_it = |known: &(Commit, u64)| known.0.offset == position.offset;
+            let known = kept.is_some_and(|kept| kept.is_full() || kept.recent.iter().any(is_it));
             tally.expect(Check::AckedCommitDurable, known, || {
                 format!(
                     "client {client} of group {group:?} was told that offset {} of {}-{} is \
@@ -183,6 +202,29 @@ impl Offsets {
                 )
             });
         }
+    }
+
+    /// Whether that was committed at some time since the event `since`.
+    pub fn was(&self, key: &Key, offset: Offset, since: u64) -> bool {
+        let Some(kept) = self.kept.get(key) else { return offset == Offset::NONE };
+        let held = |known: &(Commit, u64)| known.0.offset == offset && known.1 >= since;
+        let nothing = offset == Offset::NONE && kept.began >= since;
+        nothing || kept.recent.iter().any(held)
+    }
+
+    /// Whether a transaction has written that offset: it waits for its marker, or counts.
+    pub fn is_written(&self, group: &str, position: &Position) -> bool {
+        let same = |key: &Key| {
+            *key.0 == *group && key.1.0 == position.topic && key.1.1 == position.partition
+        };
+        let staged = self.staged.values().flatten();
+        let mut staged = staged.filter(|(key, _)| same(key));
+        if staged.any(|(_, commit)| commit.offset == position.offset) {
+            return true;
+        }
+        let key = (Arc::from(group), (position.topic.clone(), position.partition));
+        let is_it = |known: &(Commit, u64)| known.0.offset == position.offset;
+        self.kept.get(&key).is_some_and(|kept| kept.is_full() || kept.recent.iter().any(is_it))
     }
 
     /// What a coordinator that replays the log comes to.

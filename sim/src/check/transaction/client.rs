@@ -1,11 +1,13 @@
 //! Transactions as their applications know them: T2, T3, T9 and G1b.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 use rustc_hash::FxBuildHasher;
 use seedlog::ids::{Offset, PartitionId, ProducerId};
-use seedlog::op::Outcome;
+use seedlog::op::{Outcome, Position};
 
 use super::super::payload::RecordId;
 use super::super::tally::{Check, Tally};
@@ -52,8 +54,8 @@ impl Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Done(Decision),
-    /// What it asked for surely has not happened.
-    Refused(Decision),
+    /// Its commit surely has not happened.
+    NotCommitted,
     Unknown,
 }
 
@@ -73,6 +75,8 @@ struct Transaction {
     decided: Option<DecisionId>,
     /// Where records of it have ended.
     ended_in: Vec<PartitionId>,
+    /// Positions that are committed with it.
+    offsets: Vec<(Arc<str>, Position)>,
 }
 
 /// All of them.
@@ -103,6 +107,37 @@ impl Clients {
         self.owners.insert(record, id);
     }
 
+    /// An application commits positions with a transaction.
+    pub fn offsets(&mut self, id: TransactionRef, group: &str, positions: &[Position]) {
+        let group: Arc<str> = Arc::from(group);
+        let positions = positions.iter().map(|position| (Arc::clone(&group), position.clone()));
+        self.transaction(id).offsets.extend(positions);
+    }
+
+    /// T10. What a committed transaction said of offsets is in the group's log.
+    pub fn check_offsets(
+        &mut self,
+        id: TransactionRef,
+        written: impl Fn(&str, &Position) -> bool,
+        tally: &mut Tally,
+    ) {
+        // Of several positions of a partition the last one counts.
+        let mut last: BTreeMap<(&str, &str, i32), &Position> = BTreeMap::new();
+        let offsets = std::mem::take(&mut self.transaction(id).offsets);
+        for (group, position) in &offsets {
+            last.insert((group, &position.topic, position.partition), position);
+        }
+        for ((group, topic, partition), position) in last {
+            tally.expect(Check::OffsetOutputAtomic, written(group, position), || {
+                format!(
+                    "transaction {id} was committed, as its application was told, with offset {} \
+                     of {topic}-{partition} for group {group:?}, which is not in the group's log",
+                    position.offset
+                )
+            });
+        }
+    }
+
     /// An application asks for the end of a transaction.
     pub fn ending(&mut self, id: TransactionRef, decision: Decision) {
         self.transaction(id).asked = Some(decision);
@@ -119,7 +154,7 @@ impl Clients {
     ) {
         let told = match outcome {
             Outcome::Done => Told::Done(decision),
-            Outcome::Failed(_) if decision == Decision::Commit => Told::Refused(decision),
+            Outcome::Failed(_) if decision == Decision::Commit => Told::NotCommitted,
             // Its coordinator may have aborted it by itself, in time or for another producer.
             Outcome::Failed(_)
             | Outcome::Unknown(_)
@@ -276,8 +311,8 @@ impl Transaction {
         let (Some(told), Some((fate, partition, marker))) = (self.told, self.fate) else { return };
         let (holds, told) = match told {
             Told::Done(decision) => (decision == fate, format!("that it is {}", decision.done())),
-            Told::Refused(decision) => {
-                (decision != fate, format!("that it is surely not {}", decision.done()))
+            Told::NotCommitted => {
+                (fate != Decision::Commit, "that it is surely not committed".to_owned())
             }
             Told::Unknown => return,
         };

@@ -30,6 +30,8 @@ pub struct Coordinators {
     /// The state that each transactional id has in the committed log.
     states: BTreeMap<Arc<str>, Durable>,
     decisions: IndexMap<ProducerId, VecDeque<Decided>, FxBuildHasher>,
+    /// Decisions may have been lost with their log, beyond what the protocol promises to survive.
+    pub blind: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +45,6 @@ struct Durable {
 /// A decision that is in the committed log.
 #[derive(Clone, Debug)]
 pub struct Decided {
-    pub transactional_id: Arc<str>,
     /// The epoch that its markers have.
     pub epoch: ProducerEpoch,
     pub commit: bool,
@@ -166,7 +167,6 @@ impl Coordinators {
         }
         let decisions = self.decisions.entry(producer).or_default();
         decisions.push_back(Decided {
-            transactional_id: Arc::clone(id),
             epoch,
             commit,
             partitions: Arc::clone(&note.partitions),
@@ -186,7 +186,7 @@ impl Coordinators {
         closed: &Closed,
         tally: &mut Tally,
     ) -> Option<(ProducerId, Offset)> {
-        let open = closed.open.as_ref()?;
+        let open = closed.open.as_ref().filter(|_| !self.blind)?;
         let Closed { producer, epoch, marker, .. } = *closed;
         let decided = self.decision(producer, epoch);
         let fits = decided.is_some_and(|decided| decided.commit == closed.commit);

@@ -15,10 +15,10 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use seedlog::config::IsolationLevel;
 use seedlog::event::{TransactionNote, TransactionState};
-use seedlog::ids::{Offset, PartitionId, ProducerEpoch, TopicId};
+use seedlog::ids::{NodeId, Offset, PartitionId, ProducerEpoch, ProducerId, TopicId, TopicName};
 use seedlog::message::coordinator::CoordinatorKind;
 use seedlog::message::fetch::FetchResponse;
-use seedlog::op::Outcome;
+use seedlog::op::{Outcome, Position};
 use seedlog::record::BatchHeader;
 
 use super::Checkers;
@@ -42,7 +42,7 @@ impl Transactions {
     /// A data or control batch of a partition was committed.
     pub fn committed(
         &mut self,
-        (id, named): (PartitionId, Option<&(seedlog::ids::TopicName, i32)>),
+        (id, named): (PartitionId, Option<&(TopicName, i32)>),
         batch: &GhostBatch,
         header: &BatchHeader,
         records: &[(RecordId, Offset)],
@@ -54,9 +54,10 @@ impl Transactions {
         if !header.is_control() {
             self.fences.appended(id, batch, header, tally);
         }
-        let closed = self.views.entry(id).or_default().committed(batch, header, records)?;
+        let mut closed = self.views.entry(id).or_default().committed(batch, header, records)?;
         let decided = self.coordinators.check_marker(id, named, &closed, tally);
         self.clients.closed(id, &closed, decided, tally);
+        closed.decided = decided.map(|(_, at)| at);
         Some(closed)
     }
 
@@ -146,6 +147,16 @@ impl Checkers {
         self.transactions.clients.sent(transaction, record);
     }
 
+    /// An application commits a group's positions with a transaction.
+    pub fn transaction_offsets(
+        &mut self,
+        transaction: TransactionRef,
+        group: &str,
+        positions: &[Position],
+    ) {
+        self.transactions.clients.offsets(transaction, group, positions);
+    }
+
     /// An application asks for the end of its transaction. To be told before the request can have
     /// gone out.
     pub fn transaction_ending(&mut self, transaction: TransactionRef, decision: Decision) {
@@ -159,10 +170,14 @@ impl Checkers {
         decision: Decision,
         outcome: &Outcome,
     ) {
-        let Checkers { transactions, ledger, partitions, tally, .. } = self;
+        let Checkers { transactions, groups, ledger, partitions, tally, .. } = self;
         let excused = partitions.values().any(|partition| partition.excused);
         let placed = |record| excused || ledger.is_placed(record);
         transactions.clients.ended(transaction, decision, outcome, placed, tally);
+        if decision == Decision::Commit && *outcome == Outcome::Done && !excused {
+            let written = |group: &str, position: &Position| groups.is_written(group, position);
+            transactions.clients.check_offsets(transaction, written, tally);
+        }
     }
 
     /// A partition in which a transaction is still open, if there is one: readers of committed data
@@ -199,6 +214,8 @@ impl Checkers {
             return;
         };
         if log.excused {
+            // What was decided may be lost: markers prove nothing from now on.
+            transactions.coordinators.blind = true;
             return;
         }
         if note.committed {
@@ -222,16 +239,12 @@ impl Checkers {
     }
 
     /// A coordinator gives a producer its epoch.
-    pub(super) fn producer_answered(
-        &mut self,
-        producer: seedlog::ids::ProducerId,
-        epoch: ProducerEpoch,
-    ) {
+    pub(super) fn producer_answered(&mut self, producer: ProducerId, epoch: ProducerEpoch) {
         self.transactions.fences.answered(producer, epoch);
     }
 
     /// T6. A broker answers a fetch.
-    pub(super) fn fetch_answered(&mut self, node: seedlog::ids::NodeId, response: &FetchResponse) {
+    pub(super) fn fetch_answered(&mut self, node: NodeId, response: &FetchResponse) {
         if self.transactions.views.is_empty() {
             return;
         }

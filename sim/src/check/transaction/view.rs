@@ -48,10 +48,11 @@ pub struct Open {
 pub struct Closed {
     pub producer: ProducerId,
     pub epoch: ProducerEpoch,
-    pub coordinator_epoch: i32,
     pub commit: bool,
     pub marker: Offset,
     pub open: Option<Open>,
+    /// The decision that it carries out: where that is in the coordinator's log.
+    pub decided: Option<Offset>,
 }
 
 impl View {
@@ -77,9 +78,9 @@ impl View {
             open.records.extend_from_slice(records);
             return None;
         }
-        let (commit, coordinator_epoch) = match Control::read(&batch.bytes)? {
-            Control::Commit { coordinator_epoch } => (true, coordinator_epoch),
-            Control::Abort { coordinator_epoch } => (false, coordinator_epoch),
+        let commit = match Control::read(&batch.bytes)? {
+            Control::Commit { .. } => true,
+            Control::Abort { .. } => false,
             Control::LeaderChange { .. } | Control::Other(_) => return None,
         };
         let open = self.open.remove(&producer);
@@ -91,7 +92,7 @@ impl View {
             }
         }
         let (epoch, marker) = (header.producer_epoch, batch.last);
-        Some(Closed { producer, epoch, coordinator_epoch, commit, marker, open })
+        Some(Closed { producer, epoch, commit, marker, open, decided: None })
     }
 
     /// What became of the batch of that header.

@@ -1,0 +1,123 @@
+//! A1-A3, and invariants of users.
+
+use seedlog::op::Outcome;
+
+use super::cluster::*;
+use super::*;
+
+fn pipeline(promise: Promise) -> Cluster {
+    Cluster::with(|settings| {
+        settings.pipelines = vec![Pipeline {
+            input: "orders".into(),
+            output: "copies".into(),
+            group: "g".into(),
+            promise,
+            ordered: true,
+        }];
+    })
+}
+
+/// Records outside of transactions, of an application that repeats those of its input.
+fn plain(t: &mut Cluster, id: PartitionId, numbers: &[u64]) {
+    let mut builder = Builder::new();
+    for id in ids(numbers) {
+        builder.append(Timestamp(1), Some(b"k"), Some(&id.to_value(16)));
+    }
+    t.put(id, &builder.build());
+}
+
+#[test]
+fn a1_an_input_below_the_groups_offset_that_nothing_was_made_of() {
+    for (committed, codes) in [(1, &[][..]), (2, &["A1"][..])] {
+        let mut t = pipeline(Promise::AtLeastOnce);
+        plain(&mut t, P0, &[1, 2]);
+        plain(&mut t, COPIES, &[1]);
+        t.offset(committed, None);
+        t.checkers.ended();
+        assert_eq!(t.codes(), codes);
+    }
+}
+
+#[test]
+fn a2_an_input_is_delivered_twice() {
+    for (promise, codes) in [
+        (Promise::ExactlyOnce, &["A2"][..]),
+        (Promise::AtMostOnce, &["A2"][..]),
+        (Promise::AtLeastOnce, &[][..]),
+    ] {
+        let mut t = pipeline(promise);
+        plain(&mut t, P0, &[1, 2]);
+        plain(&mut t, COPIES, &[1, 2]);
+        t.expect_nothing();
+        plain(&mut t, COPIES, &[2]);
+        assert_eq!(t.codes(), codes);
+    }
+}
+
+#[test]
+fn a2_what_was_aborted_was_not_delivered() {
+    let mut t = pipeline(Promise::ExactlyOnce);
+    plain(&mut t, P0, &[1]);
+    t.data_of(ProducerId(71), COPIES, 0, 0, &ids(&[1]));
+    t.marker_of(ProducerId(71), COPIES, 1, false);
+    let violations = t.checkers.violations().len();
+    t.data_of(ProducerId(72), COPIES, 0, 0, &ids(&[1]));
+    t.marker_of(ProducerId(72), COPIES, 1, true);
+    t.checkers.ended();
+    let codes: Vec<_> = t.checkers.violations()[violations..].iter().map(|v| v.check).collect();
+    assert!(!codes.contains(&Check::ExactlyOnce), "{codes:?}");
+    assert_eq!(t.checkers.count(Check::ExactlyOnce).checked, 1);
+}
+
+#[test]
+fn a3_outputs_of_a_key_out_of_order() {
+    let mut t = pipeline(Promise::ExactlyOnce);
+    plain(&mut t, P0, &[1, 2, 3]);
+    plain(&mut t, COPIES, &[1, 3]);
+    t.expect_nothing();
+    plain(&mut t, COPIES, &[2]);
+    assert_eq!(t.codes(), ["A3"]);
+}
+
+/// Claims that no second record becomes visible.
+#[derive(Clone)]
+struct One(Vec<i64>);
+
+impl Invariant for One {
+    fn name(&self) -> &str {
+        "one record"
+    }
+
+    fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
+        self.0.push(visible.record.offset.0);
+        if self.0.len() > 1 { Err(format!("offsets {:?}", self.0)) } else { Ok(()) }
+    }
+
+    fn clone_box(&self) -> Box<dyn Invariant> {
+        Box::new(self.clone())
+    }
+}
+
+#[test]
+fn u1_a_users_invariant_sees_what_readers_of_committed_data_see() {
+    let mut t = Cluster::new();
+    t.checkers.watch(Box::new(One(Vec::new())));
+    t.begin(0);
+    t.sent(1, &ids(&[1]));
+    t.data(P0, 0, 0, &ids(&[1]));
+    t.decide(1, false);
+    t.marker(P0, 1, false);
+    t.begin(1);
+    t.sent(2, &ids(&[2, 3]));
+    t.data(P0, 1, 0, &ids(&[2]));
+    t.data(P0, 1, 1, &ids(&[3]));
+    t.checkers.transaction_ending(transaction(2), Decision::Commit);
+    t.decide(2, true);
+    t.checkers.transaction_ended(transaction(2), Decision::Commit, &Outcome::Done);
+    t.expect_nothing();
+    let fork = t.checkers.clone();
+    t.marker(P0, 2, true);
+    assert_eq!(t.codes(), ["U1"]);
+    assert_eq!(t.checkers.violations()[0].detail, "one record: offsets [2, 3]");
+    assert_eq!(fork.violations(), [], "a fork has invariants of its own");
+}

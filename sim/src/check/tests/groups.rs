@@ -1,0 +1,232 @@
+//! G1-G6.
+
+use std::slice;
+
+use seedlog::event::GroupMemberNote;
+use seedlog::message::Response;
+use seedlog::message::commit::{
+    Committer, FetchedGroup, FetchedOffset, OffsetCommitRequest, OffsetCommitResponse,
+    OffsetFetchRequest, OffsetFetchResponse,
+};
+use seedlog::op::{GroupMetadata, Outcome, Position, Rebalance};
+
+use super::cluster::*;
+use super::*;
+
+fn assigned(member: &str, generation: i32, partitions: &[i32]) -> Rebalance {
+    let metadata =
+        GroupMetadata { group: "g".into(), member: member.into(), instance: None, generation };
+    Rebalance::Assigned(partitions.iter().map(|partition| orders(*partition)).collect(), metadata)
+}
+
+fn position(offset: i64) -> Position {
+    Position {
+        topic: "orders".into(),
+        partition: 0,
+        offset: Offset(offset),
+        leader_epoch: LeaderEpoch::NONE,
+        metadata: None,
+    }
+}
+
+#[test]
+fn g1_two_members_own_a_partition() {
+    let mut t = Cluster::new();
+    t.group(1, &[("a", 1, &[0]), ("b", 1, &[1])]);
+    t.expect_nothing();
+    t.group(2, &[("a", 2, &[0]), ("b", 2, &[0, 1])]);
+    assert_eq!(t.codes(), ["G1"]);
+}
+
+#[test]
+fn g1_what_a_member_is_to_give_up_is_still_its_own() {
+    let mut t = Cluster::new();
+    let note = seedlog::event::GroupNote {
+        group: "g".into(),
+        generation: 2,
+        shard: 0,
+        coordinator_epoch: LeaderEpoch(0),
+        members: [
+            GroupMemberNote {
+                member: "a".into(),
+                epoch: 1,
+                assigned: [].into(),
+                revoking: [orders(0)].into(),
+            },
+            GroupMemberNote {
+                member: "b".into(),
+                epoch: 2,
+                assigned: [orders(0)].into(),
+                revoking: [].into(),
+            },
+        ]
+        .into(),
+    };
+    t.note(B1, Event::Group(Arc::new(note)));
+    assert_eq!(t.codes(), ["G1"]);
+}
+
+#[test]
+fn g2_two_members_believe_that_they_own_a_partition() {
+    let mut t = Cluster::new();
+    t.group(1, &[("a", 1, &[0])]);
+    t.checkers.rebalanced(1, "g", &assigned("a", 1, &[0]));
+    t.group(2, &[("a", 2, &[]), ("b", 2, &[0])]);
+    t.checkers.rebalanced(2, "g", &assigned("b", 2, &[0]));
+    assert_eq!(t.codes(), ["G2"]);
+}
+
+#[test]
+fn g2_who_gave_it_up_or_is_out_of_the_group_is_no_believer() {
+    for out in [false, true] {
+        let mut t = Cluster::new();
+        t.group(1, &[("a", 1, &[0])]);
+        t.checkers.rebalanced(1, "g", &assigned("a", 1, &[0]));
+        if out {
+            t.group(2, &[("b", 2, &[0])]);
+        } else {
+            t.checkers.rebalanced(1, "g", &Rebalance::Revoked(vec![orders(0)]));
+            t.group(2, &[("a", 2, &[]), ("b", 2, &[0])]);
+        }
+        t.checkers.rebalanced(2, "g", &assigned("b", 2, &[0]));
+        t.expect_nothing();
+        assert_eq!(t.checkers.count(Check::NoTwoBelievers).checked, 2);
+    }
+}
+
+#[test]
+fn g3_an_offset_falls_by_another_member() {
+    let mut t = Cluster::new();
+    let first = t.offset(10, None);
+    t.counts(10, first, ("a", 1), None);
+    let second = t.offset(5, None);
+    t.counts(5, second, ("b", 2), None);
+    assert_eq!(t.codes(), ["G3"]);
+}
+
+#[test]
+fn g3_a_members_own_commits_may_overtake_each_other() {
+    let mut t = Cluster::new();
+    let first = t.offset(10, None);
+    t.counts(10, first, ("a", 1), None);
+    let second = t.offset(5, None);
+    t.counts(5, second, ("a", 1), None);
+    t.expect_nothing();
+}
+
+#[test]
+fn g3_a_marker_brings_back_an_older_record() {
+    let mut t = Cluster::new();
+    t.begin(0);
+    let staged = t.offset(5, Some((PRODUCER, 0)));
+    let plain = t.offset(6, None);
+    t.counts(6, plain, ("a", 1), None);
+    t.decide(1, true);
+    t.marker(OFFSETS, 1, true);
+    t.expect_nothing();
+    t.counts(5, staged, ("a", 1), Some(PRODUCER));
+    t.expect("G3");
+}
+
+#[test]
+fn g4_an_offset_of_a_member_of_an_earlier_generation() {
+    let mut t = Cluster::new();
+    t.group(2, &[("b", 2, &[0])]);
+    let at = t.offset(5, None);
+    t.counts(5, at, ("b", 2), None);
+    t.expect_nothing();
+    let at = t.offset(6, None);
+    t.counts(6, at, ("a", 1), None);
+    assert_eq!(t.codes(), ["G4"]);
+}
+
+fn commit_request(t: &mut Cluster, member: &str, generation: i32, error: ErrorCode) {
+    let committer =
+        Committer { group: "g".into(), member: member.into(), instance: None, generation };
+    let request = OffsetCommitRequest { committer, partitions: Vec::new() };
+    let (from, correlation) = (ConnId(1), CorrelationId(1));
+    t.checkers.requested(B1, from, correlation, &Arc::new(Request::OffsetCommit(request)));
+    let partitions = vec![(TopicRef::Name("orders".into()), 0, error)];
+    let response = Response::OffsetCommit(OffsetCommitResponse { partitions });
+    t.effect(B1, Effect::Respond { to: from, correlation, response: Arc::new(response) });
+}
+
+#[test]
+fn g4_a_commit_of_who_had_lost_its_place_is_taken() {
+    let mut t = Cluster::new();
+    t.group(2, &[("b", 2, &[0])]);
+    commit_request(&mut t, "b", 2, ErrorCode::None);
+    commit_request(&mut t, "a", 1, ErrorCode::UnknownMemberId);
+    t.expect_nothing();
+    commit_request(&mut t, "a", 1, ErrorCode::None);
+    assert_eq!(t.codes(), ["G4"]);
+}
+
+#[test]
+fn g6_an_acknowledged_offset_that_is_in_no_log() {
+    let mut t = Cluster::new();
+    t.offset(5, None);
+    t.offset(7, None);
+    t.checkers.committed(1, "g", slice::from_ref(&position(5)), &Outcome::Done);
+    let lost = Outcome::Unknown(ErrorCode::RequestTimedOut);
+    t.checkers.committed(1, "g", slice::from_ref(&position(6)), &lost);
+    t.expect_nothing();
+    t.checkers.committed(1, "g", slice::from_ref(&position(6)), &Outcome::Done);
+    assert_eq!(t.codes(), ["G6"]);
+}
+
+#[test]
+fn g6_a_coordinator_counts_what_is_not_committed() {
+    let mut t = Cluster::new();
+    t.counts(5, 0, ("a", 1), None);
+    assert_eq!(t.codes(), ["G6"]);
+}
+
+#[test]
+fn g6_an_owned_partitions_offset_is_removed() {
+    let mut t = Cluster::new();
+    t.group(1, &[("a", 1, &[0])]);
+    let at = t.offset(-1, None);
+    t.counts(-1, at, ("", -1), None);
+    assert_eq!(t.codes(), ["G6"]);
+}
+
+fn fetch_offset(t: &mut Cluster, correlation: u32, answer: Option<i64>) {
+    let (from, correlation) = (ConnId(1), CorrelationId(correlation));
+    let Some(offset) = answer else {
+        let request = OffsetFetchRequest { groups: Vec::new(), require_stable: true };
+        t.checkers.requested(B1, from, correlation, &Arc::new(Request::OffsetFetch(request)));
+        return;
+    };
+    let fetched = FetchedOffset {
+        topic: TopicRef::Name("orders".into()),
+        partition: 0,
+        error: ErrorCode::None,
+        offset: Offset(offset),
+        leader_epoch: LeaderEpoch::NONE,
+        metadata: None,
+    };
+    let group =
+        FetchedGroup { group: "g".into(), error: ErrorCode::None, partitions: vec![fetched] };
+    let response = Response::OffsetFetch(OffsetFetchResponse { groups: vec![group] });
+    t.effect(B1, Effect::Respond { to: from, correlation, response: Arc::new(response) });
+}
+
+#[test]
+fn g6_a_coordinator_tells_what_the_log_does_not_say() {
+    let mut t = Cluster::new();
+    t.checkers.at(Instant::ZERO, 1);
+    fetch_offset(&mut t, 1, None);
+    t.checkers.at(Instant::ZERO, 2);
+    t.offset(5, None);
+    t.checkers.at(Instant::ZERO, 3);
+    fetch_offset(&mut t, 1, Some(-1));
+    t.expect_nothing();
+    fetch_offset(&mut t, 2, None);
+    t.checkers.at(Instant::ZERO, 4);
+    fetch_offset(&mut t, 2, Some(5));
+    t.expect_nothing();
+    fetch_offset(&mut t, 3, None);
+    fetch_offset(&mut t, 3, Some(-1));
+    assert_eq!(t.codes(), ["G6"], "the coordinator has not read its log");
+}
