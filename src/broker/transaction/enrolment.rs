@@ -80,9 +80,20 @@ impl Enrolments {
     }
 
     /// A marker of this producer was appended there.
-    pub(super) fn ended(&mut self, id: PartitionId, producer: ProducerId) {
+    pub(super) fn ended(
+        &mut self,
+        id: PartitionId,
+        (producer, epoch): (ProducerId, ProducerEpoch),
+    ) {
         for pending in self.pending.values_mut() {
-            if pending.session.0 == producer && pending.partitions.contains(&id) {
+            let (own, began) = pending.session;
+            // KAFKA-18575: with version 2 a marker of the present epoch ends the transaction
+            // before.
+            let ends = match pending.version {
+                TransactionVersion::V1 => epoch >= began,
+                TransactionVersion::V2 => epoch > began,
+            };
+            if own == producer && ends && pending.partitions.contains(&id) {
                 pending.ended.insert(id);
             }
         }
@@ -284,6 +295,24 @@ mod tests {
             ended: BTreeSet::new(),
             deadline: Instant::ZERO + PATIENCE,
             due,
+        }
+    }
+
+    #[test]
+    fn a_marker_of_the_transaction_before_ends_nothing() {
+        let id = PartitionId { topic: crate::ids::Uuid([1; 4]), partition: 0 };
+        for (version, epoch, ends) in [
+            (TransactionVersion::V1, 3, true),
+            (TransactionVersion::V2, 3, false),
+            (TransactionVersion::V2, 4, true),
+        ] {
+            let mut enrolments = Enrolments::default();
+            let session = (ProducerId(1), ProducerEpoch(3));
+            let mut each = Enrolment { version, session, ..waiting(None) };
+            each.partitions.insert(id);
+            enrolments.pending.insert(0, each);
+            enrolments.ended(id, (ProducerId(1), ProducerEpoch(epoch)));
+            assert_eq!(!enrolments.pending[&0].ended.is_empty(), ends, "{version:?} {epoch}");
         }
     }
 

@@ -82,7 +82,8 @@ impl Broker {
             version: marker.version,
         };
         let (appended, batch) = replica.append_marker(&ctx, own, out)?;
-        self.transactions.enrolments.ended(id, marker.producer_id);
+        let session = (marker.producer_id, marker.producer_epoch);
+        self.transactions.enrolments.ended(id, session);
         if groups && !appended.duplicate {
             self.coordinator_marker(now, id, &batch, appended.last, out);
         }
