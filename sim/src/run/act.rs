@@ -250,7 +250,7 @@ impl Run {
                     content: None,
                     skip: hold.nth - 1,
                     limit: if hold.count == 0 { u64::MAX } else { hold.count },
-                    in_order: false,
+                    in_order: hold.in_order,
                 });
                 self.holds.entry(hold.name.clone()).or_default().push(id);
             }

@@ -118,6 +118,9 @@ pub struct Hold {
     pub to: Group,
     pub nth: u64,
     pub count: u64,
+    /// Whether what follows on the connection waits behind, its end too: so the message can come
+    /// after its sender has given the connection up.
+    pub in_order: bool,
 }
 
 /// Which messages of an api.
@@ -364,7 +367,7 @@ fn hold(names: &Names, cursor: &mut Cursor) -> Result<Hold, String> {
     let from = names.group(cursor)?;
     cursor.expect_sign("->")?;
     let to = names.group(cursor)?;
-    let mut hold = Hold { name, api, side, from, to, nth: 1, count: 0 };
+    let mut hold = Hold { name, api, side, from, to, nth: 1, count: 0, in_order: false };
     while !cursor.at_end() {
         match () {
             () if cursor.keyword("nth") => {
@@ -374,8 +377,9 @@ fn hold(names: &Names, cursor: &mut Cursor) -> Result<Hold, String> {
                 }
             }
             () if cursor.keyword("count") => hold.count = count(cursor)?,
+            () if cursor.keyword("in-order") => hold.in_order = true,
             () if cursor.keyword("from") => hold.nth = count(cursor)?.max(1),
-            () => return Err(cursor.expected("nth N, from N or count N")),
+            () => return Err(cursor.expected("nth N, from N, count N or in-order")),
         }
     }
     Ok(hold)

@@ -226,14 +226,17 @@ fn disk(f: &mut fmt::Formatter<'_>, group: &Group, act: &DiskAct) -> fmt::Result
 
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Hold { name, api, side, from, to, nth, count } = self;
+        let Hold { name, api, side, from, to, nth, count, in_order } = self;
         let api = api.map_or("any", |api| api.name());
         let side = match side {
             Side::Request => "request",
             Side::Response => "response",
         };
         write!(f, "hold {name} {api} {side} {from} -> {to} from {nth}")?;
-        if *count > 0 { write!(f, " count {count}") } else { Ok(()) }
+        if *count > 0 {
+            write!(f, " count {count}")?;
+        }
+        f.write_str(if *in_order { " in-order" } else { "" })
     }
 }
 
@@ -263,6 +266,7 @@ mod tests {
             "heal everything",
             "hold h Fetch response b1 -> b2 from 3 count 1",
             "hold h any request all -> b2 from 1",
+            "hold h EndTxn request p1 -> b2 from 1 count 1 in-order",
             "release h",
             "release h 2",
             "send p1 orders-0 3",
