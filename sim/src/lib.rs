@@ -6,6 +6,7 @@ pub mod bench;
 pub mod check;
 pub mod cluster;
 pub mod command;
+mod door;
 pub mod fault;
 pub mod run;
 pub mod scenario;
@@ -13,27 +14,15 @@ pub mod workload;
 pub mod world;
 
 use std::ops::Range;
-use std::path::Path;
-use std::sync::Arc;
 
-/// Runs a scenario file over a range of seeds, for use in a `#[test]`.
+pub use door::Simulation;
+
+/// Runs a scenario file over a range of seeds, for use in a `#[test]`; or a [`Simulation`], with
+/// processors, feeds and invariants of one's own. `SEED=42 cargo test` runs that seed alone.
 ///
 /// # Panics
-/// If the scenario cannot be read, or a run is not held; the last line is the command that makes
+/// If the scenario cannot be read, or a run is not held: with its report, and the command that makes
 /// that run again.
-pub fn check(scenario: &str, seeds: Range<u64>) {
-    let scenario = match scenario::Scenario::load(Path::new(scenario), &[]) {
-        Ok(scenario) => Arc::new(scenario),
-        Err(error) => panic!("{error}"),
-    };
-    for seed in seeds {
-        let report = command::execute(&scenario, seed);
-        assert!(
-            report.verdict == run::Verdict::Held,
-            "{}{:?}\n{}",
-            report.why,
-            report.findings.first(),
-            report.repro
-        );
-    }
+pub fn check(simulation: impl Into<Simulation>, seeds: Range<u64>) {
+    simulation.into().check(seeds);
 }

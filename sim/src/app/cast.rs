@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use seedlog::config::AppConfig;
 use seedlog::ids::TopicName;
 
 use super::table::Surroundings;
@@ -23,6 +24,8 @@ pub fn store(apps: &[Arc<AppTable>], around: &Surroundings<'_>) -> Option<Arc<Ap
             input: Vec::new(),
             output: Vec::new(),
             group: STORE.into(),
+            is_static: false,
+            config: AppConfig::default(),
             consumer: around.consumer.clone(),
             producer: around.producer.clone(),
         })

@@ -4,15 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use seedlog::defect::Defects;
-use seedlog::ids::Endpoint;
+use seedlog::ids::{Endpoint, TopicName};
 use seedlog::machine::{Effects, Survived};
 use seedlog::time::Now;
 
 use super::{AppTable, HostedApp};
+use crate::check::{Invariant, Pipeline};
 
 /// One process of an application, as a scenario wants it.
 #[derive(Clone, Debug)]
-pub struct AppSetup {
+pub struct HostSetup {
     /// Its process: x1, x2, ..
     pub client_id: Arc<str>,
     /// From 1, among those of its `[[app]]`.
@@ -23,6 +24,17 @@ pub struct AppSetup {
     pub defects: Defects,
     /// What its `[[app]]` says.
     pub table: Arc<AppTable>,
+}
+
+impl HostSetup {
+    /// The first of its output topics.
+    ///
+    /// # Panics
+    /// If its `[[app]]` names none.
+    #[must_use]
+    pub fn output(&self) -> TopicName {
+        self.table.output.first().expect("the [[app]] has an output").clone()
+    }
 }
 
 /// When and with what a process begins.
@@ -53,8 +65,25 @@ pub trait AppKind: Send + Sync {
         false
     }
 
+    /// Whether it has nowhere to write without an output topic.
+    fn needs_output(&self) -> bool {
+        false
+    }
+
+    /// What it makes of its input, for the checkers that know pipelines.
+    fn pipelines(&self, table: &AppTable) -> Vec<Pipeline> {
+        let _ = table;
+        Vec::new()
+    }
+
+    /// What else must stay true of it.
+    fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
+        let _ = table;
+        Vec::new()
+    }
+
     /// Starts one process of it.
-    fn start(&self, setup: &AppSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp>;
+    fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp>;
 
     fn clone_box(&self) -> Box<dyn AppKind>;
 }

@@ -5,10 +5,13 @@
 //! through it as a user's do. What they work on is sent by `[[feed]]`s.
 
 mod cast;
+mod copying;
 mod feed;
 mod feeder;
 mod hosted;
 mod kind;
+mod processor;
+mod progress;
 mod registry;
 mod table;
 #[cfg(test)]
@@ -18,6 +21,8 @@ pub use cast::{STORE, store, unwritten};
 pub use feed::{Feed, HostedFeed, keyed};
 pub use feeder::{Fed, Feeder};
 pub use hosted::{Application, HostedApp};
-pub use kind::{AppKind, AppSetup, Begin};
+pub use kind::{AppKind, Begin, HostSetup};
+pub use processor::{ProcessorKind, host};
+pub use progress::{AppTally, Progress};
 pub use registry::Registry;
 pub use table::{AppTable, FeedTable, Surroundings, apps, duration, feeds, number};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::copying::CopyKind;
 use super::{AppKind, HostedFeed};
 
 /// What `[[app]]` and `[[feed]]` may name. What comes with seedlog is in it as what a user adds is.
@@ -16,7 +17,9 @@ impl Registry {
     /// The applications that come with seedlog.
     #[must_use]
     pub fn built_in() -> Self {
-        Registry::default()
+        let mut registry = Registry::default();
+        registry.add_app("copy", Box::new(CopyKind));
+        registry
     }
 
     /// Adds a kind of application; the name's last kind counts.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use seedlog::config::{ConsumerConfig, ProducerConfig};
+use seedlog::config::{AppConfig, ConsumerConfig, ProducerConfig};
 use seedlog::ids::TopicName;
 use seedlog::time::Duration;
 
@@ -23,6 +23,9 @@ pub struct AppTable {
     pub input: Vec<TopicName>,
     pub output: Vec<TopicName>,
     pub group: Arc<str>,
+    /// Whether its members have names that outlive them (KIP-345): those of their processes.
+    pub is_static: bool,
+    pub config: AppConfig,
     pub consumer: ConsumerConfig,
     pub producer: ProducerConfig,
 }
@@ -116,6 +119,8 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
         input: topics(&mut table, "input", around)?,
         output: topics(&mut table, "output", around)?,
         group: table.string("group")?.unwrap_or_else(|| name.clone()).into(),
+        is_static: table.boolean("static")?.unwrap_or(false),
+        config: AppConfig::default(),
         consumer: around.consumer.clone(),
         producer: around.producer.clone(),
         name: name.into(),
@@ -123,6 +128,9 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
     };
     if app.input.is_empty() {
         return Err(table.error("input", at, "it has no input", "name a topic of the scenario"));
+    }
+    if app.output.is_empty() && app.kind.needs_output() {
+        return Err(table.error("output", at, "it has no output", "name a topic of the scenario"));
     }
     let (path, prefix) = (table.nameless(), table.name(""));
     for (place, key, value) in table.settings() {
@@ -139,19 +147,26 @@ fn set(app: &mut AppTable, key: &str, value: &str) -> Result<(), (String, String
     if app.kind.keys().contains(&key) {
         return app.kind.set(key, value).map_err(plain);
     }
-    let consumes = ConsumerConfig::NAMES.contains(&key);
-    let produces = ProducerConfig::NAMES.contains(&key);
+    let (hosts, consumes, produces) = (
+        AppConfig::NAMES.contains(&key),
+        ConsumerConfig::NAMES.contains(&key),
+        ProducerConfig::NAMES.contains(&key),
+    );
+    if hosts {
+        app.config.set(key, value).map_err(plain)?;
+    }
     if consumes {
         app.consumer.set(key, value).map_err(plain)?;
     }
     if produces {
         app.producer.set(key, value).map_err(plain)?;
     }
-    if consumes || produces {
+    if hosts || consumes || produces {
         return Ok(());
     }
-    let mut known = vec!["kind", "instances", "input", "output", "group"];
+    let mut known = vec!["kind", "instances", "input", "output", "group", "static"];
     known.extend(app.kind.keys());
+    known.extend(AppConfig::NAMES);
     known.extend(ConsumerConfig::NAMES);
     known.extend(ProducerConfig::NAMES);
     Err(("unknown key".into(), suggestion(key, &known)))

@@ -4,7 +4,7 @@ use seedlog::machine::{Effects, Input, Machine};
 use seedlog::op::SendRecord;
 use seedlog::time::{Instant, Now};
 
-use super::{AppKind, AppSetup, Application, Begin, Feed, HostedApp, Registry, keyed};
+use super::{AppKind, Application, Begin, Feed, HostSetup, HostedApp, Registry, keyed};
 use crate::run::{Run, Verdict};
 use crate::scenario::script::{Role, Who};
 use crate::scenario::{Error, Scenario};
@@ -48,7 +48,7 @@ impl AppKind for IdleKind {
         Ok(())
     }
 
-    fn start(&self, _: &AppSetup, _: Begin, _: &mut Effects) -> Box<dyn HostedApp> {
+    fn start(&self, _: &HostSetup, _: Begin, _: &mut Effects) -> Box<dyn HostedApp> {
         Box::new(Idle { steps: 0, limit: self.limit })
     }
 
@@ -136,7 +136,7 @@ fn a_wrong_app_table_is_refused_with_its_place_and_a_cure() {
 }
 
 #[test]
-fn a_feed_repeats_until_it_is_acknowledged_and_its_input_is_read() {
+fn a_feed_repeats_until_it_is_acknowledged_and_an_idle_application_is_found() {
     let faults = "[[fault]]\nkind = \"crash\"\ntarget = \"feed\"\nevery = \"300ms\"\nfor = \"100ms\"\n\
                   [[fault]]\nkind = \"crash\"\ntarget = \"app\"\nevery = \"300ms\"\nfor = \"100ms\"\n";
     let scenario = Arc::new(read(&format!("{APP}{faults}")).expect("it reads"));
@@ -148,8 +148,11 @@ fn a_feed_repeats_until_it_is_acknowledged_and_its_input_is_read() {
     let acked = run.workload.acked[0][0];
     assert!(acked > 0);
     let report = run.report();
-    assert_eq!(report.verdict, Verdict::Held, "{report:?}");
     assert!(report.consumed >= feeder.made);
+    // Whoever does nothing with what is acknowledged has made no progress.
+    assert_eq!((report.verdict, report.broken()), (Verdict::Violated, vec!["L1".to_string()]));
+    let idle = "group idle of the idle has committed offset 0 of in-0, ";
+    assert!(report.findings[0].detail.starts_with(idle), "{report:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use seedlog::machine::FileKey;
 use seedlog::message::raft::ReplicaKey;
 
 use super::{Process, Setup};
-use crate::app::AppSetup;
+use crate::app::HostSetup;
 use crate::scenario::script::{Names, Role, Who};
 use crate::scenario::{CONTROLLER_BASE, Scenario};
 use crate::world::{self, NetworkFaults, ProcessId, Seed, World, WorldConfig};
@@ -271,7 +271,7 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
         Role::App | Role::Store => {
             let (table, instance) = scenario.cast(who).expect("its processes were counted");
             let store = cluster.all(Role::Store).next();
-            Setup::App(Arc::new(AppSetup {
+            Setup::App(Arc::new(HostSetup {
                 client_id,
                 instance,
                 bootstrap,

@@ -8,7 +8,7 @@ use seedlog::controller::{Controller, ControllerSetup};
 use seedlog::machine::{Effects, Input, Machine, Survived};
 use seedlog::time::{Instant, Now};
 
-use crate::app::{AppSetup, Begin, HostedApp};
+use crate::app::{Begin, HostSetup, HostedApp};
 use crate::world::Node;
 
 /// A machine of the core. Boxed, so that a world's table of processes stays small.
@@ -31,7 +31,7 @@ pub enum Setup {
     Producer(Arc<ProducerSetup>),
     Consumer(Arc<ConsumerSetup>),
     Admin(Arc<AdminSetup>),
-    App(Arc<AppSetup>),
+    App(Arc<HostSetup>),
 }
 
 impl Machine for Process {

@@ -1,5 +1,6 @@
 //! `sim run`, and what every command does with a run: load it, run it, catch its panic.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Write as _;
@@ -21,12 +22,7 @@ thread_local! {
 /// Keeps panics quiet and remembers them: a panic of a run is a finding, not the end.
 pub fn catch_panics() {
     std::panic::set_hook(Box::new(|info| {
-        let payload = info.payload();
-        let text = payload
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "a panic without words".into());
+        let text = words(info.payload());
         let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line()));
         PANIC.set(Some(format!("{text}{}", place.unwrap_or_default())));
     }));
@@ -65,13 +61,20 @@ pub fn execute(scenario: &Arc<Scenario>, seed: u64) -> Report {
 pub fn finish(mut run: Run) -> Report {
     match catch_unwind(AssertUnwindSafe(|| run.finish_all())) {
         Ok(()) => run.report(),
-        Err(_) => panicked(&run),
+        Err(payload) => panicked(&run, &*payload),
     }
+}
+
+/// What a panic said.
+fn words(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without words".into())
 }
 
 /// The report of a run that panicked.
 #[must_use]
-pub fn panicked(run: &Run) -> Report {
+pub fn panicked(run: &Run, payload: &(dyn Any + Send)) -> Report {
     let mut report = run.report();
     report.verdict = Verdict::Panicked;
     report.why.clear();
@@ -83,7 +86,7 @@ pub fn panicked(run: &Run) -> Report {
             claim: "neither the core nor the simulator panics".into(),
             at_ms: report.simulated_ms,
             event: report.events,
-            detail: PANIC.take().unwrap_or_default(),
+            detail: PANIC.take().unwrap_or_else(|| words(payload)),
         },
     );
     report
@@ -107,7 +110,10 @@ pub fn record(scenario: &Arc<Scenario>, text: String, seed: u64) -> (Report, Rec
             }
         }
     }));
-    let report = if result.is_ok() { run.report() } else { panicked(&run) };
+    let report = match result {
+        Ok(()) => run.report(),
+        Err(payload) => panicked(&run, &*payload),
+    };
     let recording = Recording {
         file: scenario.file.to_string(),
         text,

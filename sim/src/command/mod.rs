@@ -17,7 +17,8 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 pub use diff::first_difference;
-pub use execute::{execute, load, record};
+pub use execute::{around, execute, finish, load, record};
+pub use print::report as print_report;
 pub use replay::{Replayed, replay};
 
 use cli::{Cli, Command};

@@ -104,7 +104,10 @@ pub fn replay(mut run: Run, recording: &Recording) -> Replayed {
             next = checkpoints.next();
         }
     }));
-    let report = if result.is_ok() { run.report() } else { execute::panicked(&run) };
+    let report = match result {
+        Ok(()) => run.report(),
+        Err(payload) => execute::panicked(&run, &*payload),
+    };
     let same = report.digest == recording.digest && report.verdict.name() == recording.verdict;
     if parted.is_none() && !same {
         parted = Some((last, recording.events.max(report.events)));

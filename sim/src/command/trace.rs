@@ -32,7 +32,10 @@ pub fn command(args: &TraceArgs) -> Result<u8, String> {
         }
     }));
     drain(&mut run);
-    let report = if result.is_ok() { run.report() } else { execute::panicked(&run) };
+    let report = match result {
+        Ok(()) => run.report(),
+        Err(payload) => execute::panicked(&run, &*payload),
+    };
     for finding in &report.findings {
         print::out(&format!("{} {}: {}\n", finding.code, finding.name, finding.detail));
     }

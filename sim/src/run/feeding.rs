@@ -34,4 +34,20 @@ impl Run {
         feeder.send(&mut self.world);
         true
     }
+
+    /// An acknowledged input that an application has not done with.
+    pub(super) fn unprocessed(&self) -> Option<String> {
+        let topics = self.scenario.topics.iter().zip(&self.workload.acked);
+        for (topic, highest) in topics {
+            for (partition, highest) in (0..).zip(highest).filter(|(_, highest)| **highest >= 0) {
+                let missing = |app: &std::sync::Arc<crate::app::AppTable>| {
+                    self.watch.apps.unprocessed(app, &topic.name, partition, *highest)
+                };
+                if let Some(missing) = self.scenario.apps.iter().find_map(missing) {
+                    return Some(missing);
+                }
+            }
+        }
+        None
+    }
 }

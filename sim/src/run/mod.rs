@@ -27,6 +27,7 @@ use seedlog::config::AcksSetting;
 use seedlog::metadata::Image;
 use seedlog::time::millis;
 
+use crate::app::Progress;
 use crate::check::{CheckSettings, Checkers, Promises};
 use crate::cluster::{self, Cluster, Process};
 use crate::fault::{self, Lossy, Source};
@@ -104,7 +105,7 @@ impl Run {
         let seed = Seed(seed);
         let (mut world, cluster) = cluster::build(scenario, seed);
         world.control(seedlog::time::Instant::ZERO, Token::Boot.encode());
-        let checkers = with_checkers.then(|| Checkers::new(check_settings(scenario, &cluster)));
+        let checkers = with_checkers.then(|| checkers(scenario, &cluster));
         let watch = Watch {
             cluster: cluster.clone(),
             checkers,
@@ -113,6 +114,7 @@ impl Run {
             changes: Vec::new(),
             marks: Marks::default(),
             coordinators: Coordinators::default(),
+            apps: Progress::default(),
         };
         let config: WorldConfig = cluster::world_config(scenario);
         Run {
@@ -289,10 +291,20 @@ impl Run {
 /// How long a process that stopped itself stays down.
 const SUPERVISOR: seedlog::time::Duration = seedlog::time::Duration::from_secs(1);
 
+/// All checkers, with those that applications bring.
+fn checkers(scenario: &Scenario, cluster: &Cluster) -> Checkers {
+    let mut checkers = Checkers::new(check_settings(scenario, cluster));
+    for invariant in scenario.apps.iter().flat_map(|app| app.kind.invariants(app)) {
+        checkers.watch(invariant);
+    }
+    checkers
+}
+
 fn check_settings(scenario: &Scenario, cluster: &Cluster) -> CheckSettings {
     let acks_all = scenario.producer.acks == AcksSetting::All;
     let idempotent = scenario.producer.enable_idempotence && acks_all;
     let voters = cluster.all(Role::Controller).filter_map(|process| cluster.node(process));
+    let pipelines = scenario.apps.iter().flat_map(|app| app.kind.pipelines(app));
     CheckSettings {
         voters: voters.collect(),
         promises: Promises {
@@ -305,6 +317,6 @@ fn check_settings(scenario: &Scenario, cluster: &Cluster) -> CheckSettings {
         sequence_max: scenario.broker.sequence_max,
         elr_enabled: scenario.controller.eligible_leader_replicas,
         isolation: scenario.consumer.isolation_level,
-        pipelines: Vec::new(),
+        pipelines: pipelines.collect(),
     }
 }

@@ -349,6 +349,7 @@ impl Run {
         let unread = unread.or_else(|| self.workload.unfinished());
         let checkers = self.watch.checkers.as_ref();
         let unread = unread.or_else(|| checkers.and_then(Checkers::open_transaction));
+        let unread = unread.or_else(|| self.unprocessed());
         if pending == 0 && unread.is_none() {
             if let Some(checkers) = &mut self.watch.checkers {
                 checkers.at(self.world.now(), self.world.events());
@@ -365,4 +366,5 @@ impl Run {
 }
 
 const PROGRESS: &str = "once a large enough core is healthy, partitions have leaders and whole \
-                        ISRs, sends are acknowledged, and consumers read everything";
+                        ISRs, sends are acknowledged, and consumers and applications read \
+                        everything";

@@ -7,6 +7,7 @@ use seedlog::time::{Instant, millis};
 
 use super::coordinators::state_of;
 use super::{Run, Stop};
+use crate::app::AppTally;
 use crate::check::Check;
 use crate::world::Fault;
 
@@ -56,7 +57,7 @@ pub struct Finding {
 pub fn is_counter(name: &str) -> bool {
     let state = name.strip_prefix("coordinators.");
     let moved = state.is_some_and(|state| state == "group" || state_of(state).is_some());
-    moved || COUNTERS.contains(&name)
+    moved || COUNTERS.contains(&name) || AppTally::NAMES.contains(&name)
 }
 
 /// What coordinators and applications count, beside `coordinators.STATE`.
@@ -161,6 +162,8 @@ impl Run {
         ];
         let moves = told.moves().map(|(state, count)| (format!("coordinators.{state}"), count));
         list.extend(moves);
+        let apps = self.watch.apps.tally.counts();
+        list.extend(apps.map(|(name, count)| (name.to_string(), count)));
         list.retain(|(_, count)| *count > 0);
         list
     }

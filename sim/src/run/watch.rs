@@ -8,6 +8,7 @@ use seedlog::op::Outcome;
 
 use super::coordinators::Coordinators;
 use super::trace::Trace;
+use crate::app::Progress;
 use crate::check::Checkers;
 use crate::cluster::{Cluster, Process};
 use crate::scenario::script::Role;
@@ -26,6 +27,8 @@ pub struct Watch {
     pub changes: Vec<(ProcessId, Lifecycle)>,
     pub marks: Marks,
     pub coordinators: Coordinators,
+    /// What applications have done.
+    pub apps: Progress,
 }
 
 /// How often something of interest happened.
@@ -105,13 +108,16 @@ impl Observer<Process> for Watch {
             if let Effect::Note(event) = effect {
                 self.marks.effect(event);
                 self.coordinators.told(process, event);
+                self.apps.noted(event);
             }
         }
         if let Some(trace) = &mut self.trace {
             trace.effects(world, process, effects);
         }
-        if let (Some(node), Some(checkers)) = (self.cluster.node(process), &mut self.checkers) {
-            checkers.effects(node, effects);
+        let Some(checkers) = &mut self.checkers else { return };
+        match self.cluster.node(process) {
+            Some(node) => checkers.effects(node, effects),
+            None => effects.iter().for_each(|effect| checkers.client_effect(effect)),
         }
     }
 

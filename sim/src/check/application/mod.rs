@@ -4,6 +4,7 @@ mod invariant;
 mod pipeline;
 
 use seedlog::ids::{Offset, PartitionId, TopicName};
+use seedlog::machine::Effect;
 use seedlog::record::{BatchHeader, Record, records};
 
 use super::Checkers;
@@ -49,6 +50,13 @@ impl Checkers {
     /// Adds an invariant of the user's own.
     pub fn watch(&mut self, invariant: Box<dyn Invariant>) {
         self.applications.invariants.add(invariant);
+    }
+
+    /// A client, an application among them, had that effect.
+    pub fn client_effect(&mut self, effect: &Effect) {
+        if let Effect::Note(event) = effect {
+            self.applications.invariants.noted(event, &mut self.tally);
+        }
     }
 
     /// More of a partition is committed: shows what has become visible by it, in the order of

@@ -1,0 +1,90 @@
+//! How far applications have come, by what the coordinators of their groups have committed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use seedlog::event::{ApplicationNote, Event, OffsetNote};
+use seedlog::ids::TopicName;
+
+use super::AppTable;
+
+/// What applications have done.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The highest offset that a group has committed, by topic and partition.
+    committed: BTreeMap<(Arc<str>, TopicName, i32), i64>,
+    pub tally: AppTally,
+}
+
+/// How often an application did something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppTally {
+    pub processed: u64,
+    pub applied: u64,
+    pub retried: u64,
+    pub dead_lettered: u64,
+    pub duplicates: u64,
+}
+
+impl AppTally {
+    /// The names that `require` and reports use.
+    pub const NAMES: [&'static str; 5] =
+        ["processed", "applied", "retries", "deadletters", "duplicates"];
+
+    /// By the names above, in their order.
+    #[must_use]
+    pub fn counts(&self) -> [(&'static str, u64); 5] {
+        let AppTally { processed, applied, retried, dead_lettered, duplicates } = *self;
+        let counts = [processed, applied, retried, dead_lettered, duplicates];
+        std::array::from_fn(|index| (Self::NAMES[index], counts[index]))
+    }
+}
+
+impl Progress {
+    /// A process noted something.
+    pub fn noted(&mut self, event: &Event) {
+        match event {
+            Event::OffsetCommitted(note) => self.committed(note),
+            Event::Application(note) => self.done(note),
+            _ => {}
+        }
+    }
+
+    fn committed(&mut self, note: &OffsetNote) {
+        let key = (Arc::clone(&note.group), note.topic.clone(), note.partition);
+        let highest = self.committed.entry(key).or_insert(-1);
+        *highest = (*highest).max(note.offset.0);
+    }
+
+    fn done(&mut self, note: &ApplicationNote) {
+        match note {
+            ApplicationNote::Processed { .. } => self.tally.processed += 1,
+            ApplicationNote::Applied(_) => self.tally.applied += 1,
+            ApplicationNote::Retried { .. } => self.tally.retried += 1,
+            ApplicationNote::DeadLettered { .. } => self.tally.dead_lettered += 1,
+            ApplicationNote::Duplicate { .. } => self.tally.duplicates += 1,
+            ApplicationNote::Counters { .. } => {}
+        }
+    }
+
+    /// An input of an application that it has not done with, although its highest acknowledged
+    /// offset is `highest`.
+    #[must_use]
+    pub fn unprocessed(
+        &self,
+        app: &AppTable,
+        topic: &TopicName,
+        partition: i32,
+        highest: i64,
+    ) -> Option<String> {
+        let key = (Arc::clone(&app.group), topic.clone(), partition);
+        let committed = self.committed.get(&key).copied().unwrap_or(0);
+        (app.input.contains(topic) && committed <= highest).then(|| {
+            format!(
+                "group {} of the {} has committed offset {committed} of {topic}-{partition}, \
+                 offset {highest} was acknowledged",
+                app.group, app.name
+            )
+        })
+    }
+}
