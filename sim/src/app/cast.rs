@@ -23,6 +23,7 @@ pub fn store(apps: &[Arc<AppTable>], around: &Surroundings<'_>) -> Option<Arc<Ap
             instances: 1,
             input: Vec::new(),
             output: Vec::new(),
+            changelog: None,
             group: STORE.into(),
             is_static: false,
             config: AppConfig::default(),
@@ -41,7 +42,9 @@ pub fn unwritten(
 ) -> Vec<TopicName> {
     let is_written = |topic: &&Topic| {
         feeds.iter().any(|feed| feed.topic == topic.name)
-            || apps.iter().any(|app| app.output.contains(&topic.name))
+            || apps.iter().any(|app| {
+                app.output.contains(&topic.name) || app.changelog.as_ref() == Some(&topic.name)
+            })
     };
     topics.iter().filter(|topic| !is_written(topic)).map(|topic| topic.name.clone()).collect()
 }

@@ -13,6 +13,7 @@ mod kind;
 mod processor;
 mod progress;
 mod registry;
+mod storing;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,8 @@ pub fn host<P: Processor + Send + Sync + 'static>(
         group: Arc::clone(&table.group),
         instance: table.is_static.then(|| Arc::clone(&setup.client_id)),
         inputs: table.input.clone(),
+        changelog: table.changelog.clone(),
+        store: setup.store.clone(),
     };
     Box::new(App::start(&Arc::new(client), processor, begin.seed, begin.now, out))
 }

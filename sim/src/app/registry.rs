@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::copying::CopyKind;
-use super::{AppKind, HostedFeed};
+use super::storing::StoreKind;
+use super::{AppKind, HostedFeed, STORE};
 
 /// What `[[app]]` and `[[feed]]` may name. What comes with seedlog is in it as what a user adds is.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,7 @@ impl Registry {
     pub fn built_in() -> Self {
         let mut registry = Registry::default();
         registry.add_app("copy", Box::new(CopyKind));
+        registry.add_app(STORE, Box::new(StoreKind));
         registry
     }
 
@@ -42,10 +44,10 @@ impl Registry {
         self.feeds.get(name).cloned()
     }
 
-    /// The names of all kinds of applications, sorted.
+    /// The names of all kinds that an `[[app]]` may have, sorted.
     #[must_use]
     pub fn app_names(&self) -> Vec<&str> {
-        self.apps.keys().map(|name| &**name).collect()
+        self.apps.keys().map(|name| &**name).filter(|name| *name != STORE).collect()
     }
 
     /// The names of all kinds of feeds, sorted.

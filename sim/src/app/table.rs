@@ -22,6 +22,8 @@ pub struct AppTable {
     pub instances: u32,
     pub input: Vec<TopicName>,
     pub output: Vec<TopicName>,
+    /// Where it keeps its state, partition by partition as its input has them.
+    pub changelog: Option<TopicName>,
     pub group: Arc<str>,
     /// Whether its members have names that outlive them (KIP-345): those of their processes.
     pub is_static: bool,
@@ -112,12 +114,13 @@ fn topics(
 fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Error> {
     let (_, name) = kind(&mut table, "application", &around.registry.app_names())?;
     let kind = around.registry.app(&name).expect("the name is one of the registry");
-    let at = table.place_of("input");
+    let (at, logs) = (table.place_of("input"), table.place_of("changelog"));
     let mut app = AppTable {
         instances: u32::try_from(table.number("instances", 1, 100)?.unwrap_or(1))
             .expect("the range was checked"),
         input: topics(&mut table, "input", around)?,
         output: topics(&mut table, "output", around)?,
+        changelog: topics(&mut table, "changelog", around)?.pop(),
         group: table.string("group")?.unwrap_or_else(|| name.clone()).into(),
         is_static: table.boolean("static")?.unwrap_or(false),
         config: AppConfig::default(),
@@ -128,6 +131,15 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
     };
     if app.input.is_empty() {
         return Err(table.error("input", at, "it has no input", "name a topic of the scenario"));
+    }
+    let partitions = |name: &TopicName| {
+        around.topics.iter().find(|topic| topic.name == *name).map(|topic| topic.partitions)
+    };
+    if let Some(changelog) = &app.changelog
+        && (app.input.len() > 1 || partitions(changelog) != partitions(&app.input[0]))
+    {
+        let cure = "give it as many partitions as the one input has";
+        return Err(table.error("changelog", logs, "it does not follow the input", cure));
     }
     if app.output.is_empty() && app.kind.needs_output() {
         return Err(table.error("output", at, "it has no output", "name a topic of the scenario"));
@@ -164,7 +176,7 @@ fn set(app: &mut AppTable, key: &str, value: &str) -> Result<(), (String, String
     if hosts || consumes || produces {
         return Ok(());
     }
-    let mut known = vec!["kind", "instances", "input", "output", "group", "static"];
+    let mut known = vec!["kind", "instances", "input", "output", "changelog", "group", "static"];
     known.extend(app.kind.keys());
     known.extend(AppConfig::NAMES);
     known.extend(ConsumerConfig::NAMES);

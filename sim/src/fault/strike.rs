@@ -185,10 +185,7 @@ impl Run {
             Target::App => self.cluster.all(Role::App).collect(),
             Target::Feed => self.cluster.all(Role::Feed).collect(),
             Target::Store => self.cluster.all(Role::Store).collect(),
-            Target::Client => {
-                let stores: Vec<ProcessId> = self.cluster.all(Role::Store).collect();
-                self.cluster.clients().filter(|client| !stores.contains(client)).collect()
-            }
+            Target::Client => self.cluster.clients().collect(),
             Target::Anyone => self.cluster.everybody().collect(),
             Target::ActiveController => view.controller().into_iter().collect(),
             Target::GroupCoordinator => view.hosts(CoordinatorKind::Group),
@@ -207,7 +204,9 @@ impl Run {
             }
         };
         let well = |process: &ProcessId| {
-            self.world.is_up(*process)
+            let stores = self.cluster.who(*process).role == Role::Store;
+            (!stores || target == Target::Store)
+                && self.world.is_up(*process)
                 && !self.world.is_paused(*process)
                 && !self.is_afflicted(*process)
         };

@@ -274,8 +274,8 @@ named!(
         Consumer = "consumer",
         App = "app",
         Feed = "feed",
+        /// It keeps everything in memory: nobody else means it, or a crash would take its state.
         Store = "store",
-        /// Whoever is no server and keeps nothing: no store.
         Client = "client",
         Anyone = "anyone",
     }
