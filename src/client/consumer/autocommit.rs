@@ -40,10 +40,12 @@ impl Consumer {
     /// Commits before something is given up: by a revocation, or by closing.
     pub(super) fn commit_for_itself(&mut self, now: Instant, until: Instant) {
         let positions = self.polled_positions();
-        if self.commits_by_itself() && !positions.is_empty() {
+        let last = self.group.as_ref().and_then(|group| group.commits.back());
+        let new = last.is_none_or(|last| last.positions != positions);
+        if self.commits_by_itself() && new && !positions.is_empty() {
             // A member between two generations has nothing to say; others read again from where it
             // committed last.
-            let _ = self.commit(now, None, positions, until);
+            let _refused = self.commit(now, None, positions, until);
         }
     }
 }

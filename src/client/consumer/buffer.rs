@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::defect::{Defect, Defects};
 use crate::ids::{LeaderEpoch, Offset, ProducerId};
 use crate::message::fetch::{AbortedTransaction, Isolation};
 use crate::record::{BatchError, BatchHeader, Control, Record, batches, records, verify};
@@ -38,6 +39,7 @@ pub(crate) struct Reached {
 pub(crate) struct Reading {
     pub isolation: Isolation,
     pub check_crcs: bool,
+    pub defects: Defects,
 }
 
 impl Buffer {
@@ -60,7 +62,7 @@ impl Buffer {
         aborted: &[AbortedTransaction],
         how: Reading,
     ) -> Result<(), BatchError> {
-        let mut filter = Filter::new(aborted, how.isolation);
+        let mut filter = Filter::new(aborted, how);
         for chunk in chunks {
             for batch in batches(chunk) {
                 let (header, bytes) = match batch {
@@ -139,31 +141,41 @@ impl Piece {
 struct Filter {
     pending: VecDeque<AbortedTransaction>,
     active: BTreeSet<ProducerId>,
+    defects: Defects,
 }
 
 impl Filter {
-    fn new(aborted: &[AbortedTransaction], isolation: Isolation) -> Self {
-        let mut pending: Vec<AbortedTransaction> = match isolation {
+    fn new(aborted: &[AbortedTransaction], how: Reading) -> Self {
+        let mut pending: Vec<AbortedTransaction> = match how.isolation {
             Isolation::ReadCommitted => aborted.to_vec(),
             Isolation::ReadUncommitted => Vec::new(),
         };
         pending.sort_by_key(|transaction| transaction.first_offset);
-        Filter { pending: pending.into(), active: BTreeSet::new() }
+        let (pending, active) = (pending.into(), BTreeSet::new());
+        Filter { pending, active, defects: how.defects }
     }
 
     fn hides(&mut self, header: &BatchHeader, bytes: &[u8]) -> bool {
+        // What a producer committed before or after the transaction that it aborted counts.
+        if self.defects.has(Defect::ClientAbortFilterLoose) {
+            self.active.extend(self.pending.iter().map(|aborted| aborted.producer_id));
+        } else {
+            self.move_to(header, bytes);
+        }
+        let aborted = header.is_transactional() && self.active.contains(&header.producer_id);
+        header.is_control() || aborted
+    }
+
+    /// Goes on to a batch: transactions begin there, or end with it.
+    fn move_to(&mut self, header: &BatchHeader, bytes: &[u8]) {
         while let Some(first) = self.pending.front()
             && first.first_offset <= header.last_offset()
         {
             self.active.insert(first.producer_id);
             self.pending.pop_front();
         }
-        if header.is_control() {
-            if matches!(Control::read(bytes), Some(Control::Abort { .. })) {
-                self.active.remove(&header.producer_id);
-            }
-            return true;
+        if header.is_control() && matches!(Control::read(bytes), Some(Control::Abort { .. })) {
+            self.active.remove(&header.producer_id);
         }
-        header.is_transactional() && self.active.contains(&header.producer_id)
     }
 }

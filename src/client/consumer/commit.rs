@@ -25,7 +25,7 @@ pub(crate) struct Commit {
     /// None: the consumer's own.
     call: Option<CallId>,
     /// What is not committed yet.
-    positions: Vec<Position>,
+    pub positions: Vec<Position>,
     /// [`super::membership::holding::Holding::losses`] when it was called for: it does not speak
     /// for a later membership.
     losses: u64,

@@ -303,8 +303,11 @@ impl Consumer {
         out: &mut Effects,
     ) {
         let Some(index) = self.answered_slot(fence) else { return };
-        let reading =
-            Reading { isolation: self.isolation(), check_crcs: self.setup.config.check_crcs };
+        let reading = Reading {
+            isolation: self.isolation(),
+            check_crcs: self.setup.config.check_crcs,
+            defects: self.setup.defects,
+        };
         let slot = &mut self.slots[index];
         if slot.position() != Some(asked) || slot.partition != answer.partition {
             return;

@@ -1,6 +1,8 @@
 //! The consumer on a scripted cluster: what it asks, and what it delivers.
 
+mod group;
 mod storm;
+mod table;
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,6 +14,7 @@ use crate::client::testing::{
     Asked as Sent, Script, endpoint, metadata, ms, secs, topic_ref, with_topic,
 };
 use crate::config::{IsolationLevel, OffsetReset};
+use crate::defect::Defect;
 use crate::ids::{LeaderEpoch, ProducerEpoch, ProducerId, TopicRef};
 use crate::message::fetch::{AbortedTransaction, FetchResponse, FetchedPartition};
 use crate::message::offsets::{
@@ -20,15 +23,23 @@ use crate::message::offsets::{
 use crate::message::{Records, Request, Response};
 use crate::op::ConsumedRecord;
 use crate::record::{Builder, marker, stamp};
-use crate::time::Timestamp;
+use crate::time::{Duration, Timestamp};
 
 fn consumer(config: ConsumerConfig, leaders: &[(i32, i32)]) -> Script<Consumer> {
+    consumer_with(config, Defects::NONE, leaders)
+}
+
+fn consumer_with(
+    config: ConsumerConfig,
+    defects: Defects,
+    leaders: &[(i32, i32)],
+) -> Script<Consumer> {
     let setup = Arc::new(ConsumerSetup {
         client_id: "k1".into(),
         bootstrap: [endpoint(1)].into(),
         config,
         group: None,
-        defects: Defects::NONE,
+        defects,
         space: crate::client::SPACE,
     });
     let mut script = Script::new(|now, out| Consumer::start(&setup, [1; 32], now, out), leaders);
@@ -45,7 +56,16 @@ fn earliest_first() -> ConsumerConfig {
 
 /// A consumer that stands at an offset of partition 0 whose epoch it knows, with a fetch in flight.
 fn standing(config: ConsumerConfig, offset: i64, epoch: i32) -> (Script<Consumer>, Sent) {
-    let mut script = consumer(config, &[(1, epoch)]);
+    standing_with(config, Defects::NONE, offset, epoch)
+}
+
+fn standing_with(
+    config: ConsumerConfig,
+    defects: Defects,
+    offset: i64,
+    epoch: i32,
+) -> (Script<Consumer>, Sent) {
+    let mut script = consumer_with(config, defects, &[(1, epoch)]);
     let asked = script.asked();
     script.answer(&asked, listed(offset, epoch));
     let fetch = script.asked();
@@ -225,11 +245,12 @@ fn a_seek_to_a_time_skips_older_records_of_the_same_batch() {
     assert_eq!(polled(&mut script), is(&[(12, "c"), (13, "d")]));
 }
 
-#[test]
-fn aborted_records_and_markers_are_passed_in_silence() {
+/// What a reader of committed records gets of an aborted transaction and the next one of the same
+/// producer.
+fn read_after_an_abort(defects: Defects) -> Vec<(i64, alloc::string::String)> {
     let committed =
         ConsumerConfig { isolation_level: IsolationLevel::ReadCommitted, ..earliest_first() };
-    let (mut script, fetch) = standing(committed, 0, 3);
+    let (mut script, fetch) = standing_with(committed, defects, 0, 3);
     let transactional = |base: i64, value: &str| {
         let mut builder =
             Builder::new().producer(ProducerId(7), ProducerEpoch(0), 0).transactional();
@@ -238,16 +259,30 @@ fn aborted_records_and_markers_are_passed_in_silence() {
     };
     let abort = marker(ProducerId(7), ProducerEpoch(0), false, 0, Timestamp(1));
     let batches = vec![
-        transactional(0, "aborted"),
-        stamp(&abort, Offset(1), LeaderEpoch(3)),
-        transactional(2, "committed"),
+        batch(0, 3, &["plain"]),
+        transactional(1, "aborted"),
+        stamp(&abort, Offset(2), LeaderEpoch(3)),
+        transactional(3, "committed"),
     ];
     poll(1, &mut script, 9);
     let Response::Fetch(mut answer) = fetched(ErrorCode::None, batches) else { panic!("built so") };
-    let first = AbortedTransaction { producer_id: ProducerId(7), first_offset: Offset(0) };
+    let first = AbortedTransaction { producer_id: ProducerId(7), first_offset: Offset(1) };
     answer.partitions[0].aborted = vec![first];
     script.answer(&fetch, Response::Fetch(answer));
-    assert_eq!(polled(&mut script), is(&[(2, "committed")]));
+    polled(&mut script)
+}
+
+#[test]
+fn aborted_records_and_markers_are_passed_in_silence() {
+    assert_eq!(read_after_an_abort(Defects::NONE), is(&[(0, "plain"), (3, "committed")]));
+}
+
+#[test]
+fn client_abort_filter_loose_hides_what_the_producer_committed() {
+    let broken = Defects::NONE.with(Defect::ClientAbortFilterLoose);
+    if broken.has(Defect::ClientAbortFilterLoose) {
+        assert_eq!(read_after_an_abort(broken), is(&[(0, "plain")]));
+    }
 }
 
 #[test]

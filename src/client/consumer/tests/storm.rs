@@ -13,7 +13,6 @@ use crate::message::commit::Committer;
 use crate::message::coordinator::{FindCoordinatorResponse, FoundCoordinator};
 use crate::op::{GroupMetadata, Rebalance};
 use crate::rng::Rng;
-use crate::time::Duration;
 
 const PARTITIONS: usize = 4;
 
