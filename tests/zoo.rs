@@ -13,10 +13,13 @@ fn file(defect: Defect) -> PathBuf {
     folder.join(format!("{}.toml", defect.id()))
 }
 
+fn scenario(defect: Defect, overrides: &[String]) -> Arc<Scenario> {
+    let scenario = Scenario::load(&file(defect), overrides);
+    Arc::new(scenario.unwrap_or_else(|error| panic!("{error}")))
+}
+
 fn run(defect: Defect, overrides: &[String]) -> Report {
-    let scenario =
-        Scenario::load(&file(defect), overrides).unwrap_or_else(|error| panic!("{error}"));
-    let scenario = Arc::new(scenario);
+    let scenario = scenario(defect, overrides);
     execute(&scenario, scenario.seed)
 }
 
@@ -36,6 +39,11 @@ fn every_switch_is_found_by_its_scenario_and_nothing_is_found_without_it() {
         let on = run(defect, &[]);
         if on.verdict != Verdict::Violated {
             wrong.push(format!("{defect}: {:?} with the switch on: {}", on.verdict, on.why));
+        }
+        let expected = scenario(defect, &[]).violates.clone();
+        let first = on.findings.first().map(|finding| &*finding.code);
+        if !expected.iter().any(|code| Some(&**code) == first) {
+            wrong.push(format!("{defect}: {first:?} is broken first, said is {expected:?}"));
         }
         let off = run(defect, &["defects=none".to_owned()]);
         if off.verdict != Verdict::Held {

@@ -274,7 +274,7 @@ impl Run {
         }
     }
 
-    /// A promise that no checker of the core watches was broken.
+    /// A promise of [`PROMISES`], which no checker of the core watches, was broken.
     fn violate(&mut self, code: &str, name: &str, claim: &str, detail: String) {
         self.findings.push(Finding {
             code: code.into(),
@@ -287,6 +287,9 @@ impl Run {
         self.stop = Some(Stop::Violated);
     }
 }
+
+/// Codes of the promises that a run itself watches: progress, and what a script asserts.
+pub const PROMISES: [&str; 2] = ["L1", "S1"];
 
 /// How long a process that stopped itself stays down.
 const SUPERVISOR: seedlog::time::Duration = seedlog::time::Duration::from_secs(1);

@@ -5,7 +5,7 @@ use seedlog::message::{Request, admin};
 use seedlog::time::{Duration, Instant};
 
 use super::{Run, Stop, Token};
-use crate::check::Checkers;
+use crate::check::{Check, Checkers};
 use crate::cluster::{world_ratio, world_span};
 use crate::scenario::RatioRange;
 use crate::scenario::script::{Part, Role};
@@ -285,12 +285,25 @@ impl Run {
             return;
         };
         if now >= until {
-            return self.violate("L1", "Progress", PROGRESS, missing);
+            return self.stuck(missing);
         }
         if now >= probes.next && self.send_probes() {
             probes.next = now + PROBE;
         }
         self.phase = Phase::Liveness { until, probes };
+    }
+
+    /// There is no progress. A transaction that nobody ends is reason enough.
+    fn stuck(&mut self, missing: String) {
+        let open = self.watch.checkers.as_ref().and_then(Checkers::open_transaction);
+        match open {
+            Some(open) => {
+                let check = Check::NoHangingTransaction;
+                let detail = format!("{open}; {missing}");
+                self.violate(check.code(), check.name(), check.claim(), detail);
+            }
+            None => self.violate("L1", "Progress", PROGRESS, missing),
+        }
     }
 
     /// What has not made progress since the core was healed.
@@ -360,7 +373,7 @@ impl Run {
         if self.world.now() >= until {
             let pending = || format!("{pending} sends have no answer");
             let missing = unread.unwrap_or_else(pending);
-            self.violate("L1", "Progress", PROGRESS, missing);
+            self.stuck(missing);
         }
     }
 }

@@ -57,6 +57,9 @@ pub struct Scenario {
     pub feeds: Vec<Arc<FeedTable>>,
     pub steps: Vec<Step>,
     pub require: Vec<Requirement>,
+    /// Which promise a run breaks first, by its code, one of these: what a scenario of the zoo says
+    /// of its switch.
+    pub violates: Vec<Arc<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

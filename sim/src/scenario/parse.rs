@@ -14,7 +14,7 @@ use super::faults::faults;
 use super::group::{CommitMode, GroupWork};
 use super::model::{Atlas, Cluster, Phases, Scenario, Topic};
 use super::read::{Table, suggestion};
-use super::require::requirements;
+use super::require::{promises, requirements};
 use super::script;
 use super::surroundings::{clock, disk, network};
 use super::text::{Error, Place, Text, read_file};
@@ -111,6 +111,7 @@ impl Scenario {
             atlas,
             steps: script::steps(&mut root, &names)?,
             require: requirements(&mut root, &workload)?,
+            violates: promises(&mut root)?,
             group,
             transactions,
             apps,

@@ -1,5 +1,7 @@
 //! Reads what a run has to have done.
 
+use std::sync::Arc;
+
 use seedlog::event::Mark;
 
 use super::model::{Requirement, Workload};
@@ -21,6 +23,20 @@ fn is_counter(name: &str) -> bool {
     }
     run::is_counter(name)
         || matches!(name, "acked" | "consumed" | "consumed.percent" | "leaders" | "controllers")
+}
+
+/// `violates = ["R3", "R4"]`.
+pub(super) fn promises(root: &mut Table<'_>) -> Result<Vec<Arc<str>>, Error> {
+    let mut codes = Vec::new();
+    for (place, code) in root.strings("violates")? {
+        let checked = Check::ALL.iter().any(|check| check.code() == code);
+        if !checked && !run::PROMISES.contains(&&*code) {
+            let cure = "write the code of a promise, such as R4; a report lists them";
+            return Err(root.error("violates", place, format!("unknown code {code:?}"), cure));
+        }
+        codes.push(Arc::from(code));
+    }
+    Ok(codes)
 }
 
 /// `require = ["acked >= 100", "fault.crash >= 1"]`.

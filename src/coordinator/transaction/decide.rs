@@ -183,6 +183,8 @@ pub(super) fn end(entry: &Entry, ending: Ending, rules: Rules) -> Result<End, Er
         return Err(ErrorCode::ProducerFenced);
     }
     let prepare = |entry: &Entry| {
+        // Markers of an epoch that is not bumped are those of version 1 (KIP-1228).
+        let version = if bumps { version } else { TransactionVersion::V1 };
         let (entry, rotates) = prepare(entry, commit, version, bumps, rules);
         Ok(End::Prepare { entry, rotates })
     };
