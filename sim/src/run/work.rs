@@ -47,7 +47,9 @@ impl Run {
             },
             Told::Polled { consumer, records } => checkers.polled(*consumer, records),
             Told::Joined(transaction, record) => checkers.transaction_sent(*transaction, *record),
-            Told::Offsets(..) => {}
+            Told::Offsets(transaction, group, positions) => {
+                checkers.transaction_offsets(*transaction, group, positions);
+            }
             Told::Ending(transaction, decision) => {
                 checkers.transaction_ending(*transaction, *decision);
             }
