@@ -261,9 +261,11 @@ impl Group {
         }
     }
 
-    /// When the first commit wants attention.
-    pub(super) fn commit_deadline(&self) -> Option<Instant> {
+    /// When the first commit wants attention. One that is due and was not sent waits for the
+    /// membership to stand, which no time tells (`everything` seeds 5, 7, 10).
+    pub(super) fn commit_deadline(&self, now: Instant) -> Option<Instant> {
         let first = self.commits.front().filter(|first| !first.in_flight)?;
-        Some(first.until.min(first.not_before))
+        let is_due = first.not_before <= now;
+        Some(if is_due { first.until } else { first.until.min(first.not_before) })
     }
 }

@@ -163,7 +163,7 @@ impl Consumer {
         let leaving = group.leaving.map(|leaving| leaving.until);
         let membership = group.membership.as_ref().filter(|_| leaving.is_none());
         let membership = membership.and_then(|own| own.deadline(&group.holding));
-        let own = earliest(group.commit_deadline(), self.committed_deadline());
+        let own = earliest(group.commit_deadline(now), self.committed_deadline());
         let own = earliest(earliest(own, membership), leaving);
         // What waits for the coordinator does not keep the process busy.
         match blocked {
