@@ -17,3 +17,8 @@ fn survives(asker: Option<Asker>) {
 fn confluent_kafkas_groups_survive_the_stop_of_their_coordinators() {
     survives(Asker::confluent("survive.py"));
 }
+
+#[test]
+fn the_java_clients_groups_survive_the_stop_of_their_coordinators() {
+    survives(Asker::java("Survive"));
+}

@@ -5,3 +5,4 @@ mod hostile;
 mod peers;
 mod stock_clients;
 mod support;
+mod transactions;

@@ -81,7 +81,7 @@ fn jars() -> Option<&'static str> {
 /// Where the scripts for Java are, compiled, beside the jars.
 fn classes(jars: &str) -> String {
     let classes = room().join("classes").display().to_string();
-    let sources = ["Answers", "Groups", "Transactions"];
+    let sources = ["Answers", "Groups", "Transactions", "Survive", "Pipeline"];
     let sources =
         sources.map(|name| here().join(name).with_extension("java").display().to_string());
     let sources: Vec<&str> = sources.iter().map(String::as_str).collect();

@@ -58,6 +58,7 @@ static TURN: AtomicU16 = AtomicU16::new(0);
 
 /// Keeps no client waiting longer than it must.
 pub const BRISK: &[&str] = &[
+    "broker.heartbeat.interval.ms=500",
     "group.initial.rebalance.delay.ms=0",
     "group.consumer.heartbeat.interval.ms=500",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms=500",
