@@ -289,7 +289,7 @@ impl Run {
 }
 
 /// Codes of the promises that a run itself watches: progress, and what a script asserts.
-pub const PROMISES: [&str; 2] = ["L1", "S1"];
+pub const PROMISES: [&str; 2] = ["L0", "S1"];
 
 /// How long a process that stopped itself stays down.
 const SUPERVISOR: seedlog::time::Duration = seedlog::time::Duration::from_secs(1);

@@ -1,5 +1,6 @@
 //! Applications: what they make of their input (A1-A3), and what users claim of their own.
 
+mod fold;
 mod invariant;
 mod pipeline;
 
@@ -10,6 +11,7 @@ use seedlog::record::{BatchHeader, Record, records};
 
 use super::Checkers;
 use super::transaction::Fate;
+pub use fold::DeterministicFold;
 pub use invariant::{Invariant, Invariants};
 use pipeline::Pipelines;
 pub use pipeline::{Pipeline, Promise};
