@@ -1,3 +1,6 @@
+mod exactly_once;
+mod store;
+
 use crate::client::app::engine::Purpose;
 use crate::client::app::testing::{Rig, copy, generation, record, setup};
 use crate::config::Delivery;
