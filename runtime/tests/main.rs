@@ -1,8 +1,6 @@
 //! `seedlog up`, `produce` and `consume` as processes, on loopback.
 
-mod groups;
 mod hostile;
 mod peers;
 mod stock_clients;
 mod support;
-mod transactions;

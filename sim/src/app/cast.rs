@@ -43,7 +43,9 @@ pub fn unwritten(
     let is_written = |topic: &&Topic| {
         feeds.iter().any(|feed| feed.topic == topic.name)
             || apps.iter().any(|app| {
-                app.output.contains(&topic.name) || app.changelog.as_ref() == Some(&topic.name)
+                app.output.contains(&topic.name)
+                    || app.changelog.as_ref() == Some(&topic.name)
+                    || app.kind.writes(app).contains(&topic.name)
             })
     };
     topics.iter().filter(|topic| !is_written(topic)).map(|topic| topic.name.clone()).collect()

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use seedlog::config::Delivery;
 use seedlog::defect::Defects;
 use seedlog::ids::{Endpoint, TopicName};
 use seedlog::machine::{Effects, Survived};
@@ -68,6 +69,23 @@ pub trait AppKind: Send + Sync {
     /// Whether it has nowhere to write without an output topic.
     fn needs_output(&self) -> bool {
         false
+    }
+
+    /// The delivery mode that it needs, if it leaves no choice.
+    fn delivery(&self) -> Option<Delivery> {
+        None
+    }
+
+    /// What else it writes, beside its outputs and its changelog.
+    fn writes(&self, table: &AppTable) -> Vec<TopicName> {
+        let _ = table;
+        Vec::new()
+    }
+
+    /// What is wrong with its table, if something is.
+    fn refuses(&self, table: &AppTable) -> Option<String> {
+        let _ = table;
+        None
     }
 
     /// What it makes of its input, for the checkers that know pipelines.

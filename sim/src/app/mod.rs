@@ -10,13 +10,16 @@ mod feed;
 mod feeder;
 mod hosted;
 mod kind;
+mod ledger;
 mod processor;
 mod progress;
 mod registry;
+mod retrying;
 mod storing;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 pub use cast::{STORE, store, unwritten};
 pub use feed::{Feed, HostedFeed, keyed};

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::copying::CopyKind;
+use super::ledger::{LedgerFeed, LedgerKind};
+use super::retrying::{MessagesFeed, RetryKind};
 use super::storing::StoreKind;
+use super::tickets::{TicketsFeed, TicketsKind};
 use super::{AppKind, HostedFeed, STORE};
 
 /// What `[[app]]` and `[[feed]]` may name. What comes with seedlog is in it as what a user adds is.
@@ -20,6 +23,12 @@ impl Registry {
     pub fn built_in() -> Self {
         let mut registry = Registry::default();
         registry.add_app("copy", Box::new(CopyKind));
+        registry.add_app("ledger", Box::new(LedgerKind::default()));
+        registry.add_app("retry", Box::new(RetryKind));
+        registry.add_app("tickets", Box::new(TicketsKind));
+        registry.add_feed("ledger", Box::new(LedgerFeed::default()));
+        registry.add_feed("messages", Box::new(MessagesFeed::default()));
+        registry.add_feed("tickets", Box::new(TicketsFeed::default()));
         registry.add_app(STORE, Box::new(StoreKind));
         registry
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use seedlog::config::{AppConfig, ConsumerConfig, ProducerConfig};
+use seedlog::config::{AppConfig, ConsumerConfig, Delivery, ProducerConfig};
 use seedlog::ids::TopicName;
 use seedlog::time::Duration;
 
@@ -30,6 +30,13 @@ pub struct AppTable {
     pub config: AppConfig,
     pub consumer: ConsumerConfig,
     pub producer: ProducerConfig,
+}
+
+impl AppTable {
+    #[must_use]
+    pub fn is_exactly_once(&self) -> bool {
+        self.config.delivery == Delivery::ExactlyOnce
+    }
 }
 
 /// What a `[[feed]]` says of every kind.
@@ -149,6 +156,12 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
         let result = set(&mut app, &key, &value);
         result
             .map_err(|(what, cure)| path.error(&format!("{prefix}.{key}"), place, what, &cure))?;
+    }
+    if let Some(delivery) = app.kind.delivery() {
+        app.config.delivery = delivery;
+    }
+    if let Some(what) = app.kind.refuses(&app) {
+        return Err(path.error(&format!("{prefix}.input"), at, what, "name them in this order"));
     }
     Ok(app)
 }

@@ -177,7 +177,7 @@ impl<P: Processor> Engine<P> {
             Purpose::Ends => self.ends_told(now.mono, outcome, todo),
             Purpose::RestoreAssign => {}
             Purpose::RestoreSeek => self.restore_sought(),
-            Purpose::RestorePoll => self.restore_polled(outcome),
+            Purpose::RestorePoll => self.restore_polled(now.mono, outcome),
             Purpose::CloseConsumer | Purpose::CloseProducer => {
                 if let Closing::Clients { open } = self.closing {
                     let left = open - 1;

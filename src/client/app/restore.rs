@@ -22,6 +22,10 @@ const POLL_RECORDS: usize = 500;
 pub(super) struct Restore {
     stage: Stage,
     targets: Vec<Target>,
+    /// A poll has no answer yet, whatever it was for: there is one at a time.
+    polling: bool,
+    /// After one that failed.
+    poll_not_before: Instant,
 }
 
 #[derive(Clone, Debug)]
@@ -39,12 +43,17 @@ enum Stage {
     Idle { not_before: Instant },
     AskingEnds,
     Seeking { unanswered: usize },
-    Reading { polling: bool },
+    Reading,
 }
 
 impl Default for Restore {
     fn default() -> Self {
-        Restore { stage: Stage::Idle { not_before: Instant::ZERO }, targets: Vec::new() }
+        Restore {
+            stage: Stage::Idle { not_before: Instant::ZERO },
+            targets: Vec::new(),
+            polling: false,
+            poll_not_before: Instant::ZERO,
+        }
     }
 }
 
@@ -64,13 +73,16 @@ impl<P: Processor> Engine<P> {
                 }
                 self.ask_ends(&changelog, todo);
             }
-            Stage::Reading { polling } => {
+            Stage::Reading => {
                 let is_there = |target: &Target| target.reached >= Some(target.end);
                 if self.restore.targets.iter().all(is_there) {
                     return self.restored(now);
                 }
-                if !polling {
-                    self.restore.stage = Stage::Reading { polling: true };
+                if self.restore.poll_not_before > now {
+                    return self.wake_at(self.restore.poll_not_before);
+                }
+                if !self.restore.polling {
+                    self.restore.polling = true;
                     let poll = Op::Poll { max_records: POLL_RECORDS, timeout: POLL_TIMEOUT };
                     todo.asks.push(Ask::Restorer(Purpose::RestorePoll, poll));
                 }
@@ -100,7 +112,8 @@ impl<P: Processor> Engine<P> {
                 spec: OffsetSpec::Latest,
             });
         }
-        self.restore = Restore { stage: Stage::AskingEnds, targets };
+        self.restore.stage = Stage::AskingEnds;
+        self.restore.targets = targets;
         let request = ListOffsetsRequest { isolation: Isolation::ReadUncommitted, partitions };
         let request = Op::Admin(Request::ListOffsets(request));
         todo.asks.push(Ask::Admin(Purpose::Ends, request));
@@ -136,15 +149,18 @@ impl<P: Processor> Engine<P> {
     pub(super) fn restore_sought(&mut self) {
         if let Stage::Seeking { unanswered } = self.restore.stage {
             self.restore.stage = match unanswered - 1 {
-                0 => Stage::Reading { polling: false },
+                0 => Stage::Reading,
                 unanswered => Stage::Seeking { unanswered },
             };
         }
     }
 
-    pub(super) fn restore_polled(&mut self, outcome: &Outcome) {
-        self.restore.stage = Stage::Reading { polling: false };
-        let Outcome::Polled(records) = outcome else { return };
+    pub(super) fn restore_polled(&mut self, now: Instant, outcome: &Outcome) {
+        self.restore.polling = false;
+        let Outcome::Polled(records) = outcome else {
+            self.restore.poll_not_before = now + self.setup.config.retry_backoff;
+            return;
+        };
         for record in records.iter() {
             let targets = &self.restore.targets;
             let Some(target) = targets.iter().find(|target| target.lane.1 == record.partition)
@@ -164,7 +180,7 @@ impl<P: Processor> Engine<P> {
 
     /// Told after each answer: up to where changelogs are read, by partition.
     pub(super) fn restored_to(&mut self, positions: &[(i32, Offset)]) {
-        if !matches!(self.restore.stage, Stage::Reading { .. }) {
+        if self.restore.stage != Stage::Reading {
             return;
         }
         for target in &mut self.restore.targets {

@@ -1,12 +1,15 @@
-mod exactly_once;
-mod store;
+use alloc::sync::Arc;
 
+use crate::client::app::copy::Copy;
 use crate::client::app::engine::Purpose;
 use crate::client::app::testing::{Rig, copy, generation, record, setup};
 use crate::config::Delivery;
 use crate::error::ErrorCode;
+use crate::ids::{LeaderEpoch, Offset, TopicRef};
+use crate::message::Response;
+use crate::message::offsets::{ListOffsetsResponse, ListedOffset};
 use crate::op::{Outcome, Rebalance};
-use crate::time::Duration;
+use crate::time::{Duration, Timestamp};
 
 const COMMIT: Duration = Duration::from_millis(100);
 
@@ -18,11 +21,7 @@ fn at_least_once_commits_what_is_sent_on() {
     assert_eq!(rig.calls(), ["send out a=1", "send out b=2"]);
     rig.answer(
         |purpose| matches!(purpose, Purpose::Send(task, _) if task.offset.0 == 6),
-        Outcome::Sent {
-            partition: 0,
-            offset: crate::ids::Offset(0),
-            timestamp: crate::time::Timestamp(0),
-        },
+        Outcome::Sent { partition: 0, offset: Offset(0), timestamp: Timestamp(0) },
     );
     assert_eq!(rig.calls(), ["send out a=1"], "a hole is not committed over");
     rig.sent();
@@ -81,4 +80,48 @@ fn a_graceful_stop_finishes_what_is_on_its_way_and_starts_nothing() {
     assert_eq!(rig.calls(), ["commit 0@6"]);
     rig.answer(|purpose| matches!(purpose, Purpose::Commit(_)), Outcome::Done);
     assert_eq!(rig.calls(), ["close", "close"]);
+}
+
+#[test]
+fn what_is_given_back_undone_is_not_committed_with_what_comes_after_it() {
+    let mut rig = Rig::new(setup(Delivery::AtLeastOnce), copy());
+    rig.assigned(&[0]);
+    // The second one waits for the first, the third for nobody.
+    rig.polled([record(0, 5, "a", "1"), record(0, 6, "a", "2"), record(0, 7, "b", "3")].into());
+    assert_eq!(rig.calls(), ["send out a=1", "send out b=3"]);
+    rig.rebalanced(Rebalance::Revoked([("in".into(), 0)].into()));
+    rig.sent();
+    rig.sent();
+    assert_eq!(rig.calls(), ["commit 0@6"]);
+}
+
+#[test]
+fn a_restorer_that_cannot_poll_yet_waits_before_it_tries_again() {
+    let mut setup = setup(Delivery::ExactlyOnce);
+    setup.changelog = Some("log".into());
+    let mut rig = Rig::new(setup, copy());
+    rig.done(&Purpose::Init);
+    rig.assigned(&[0]);
+    let listed = ListedOffset {
+        topic: TopicRef::Name("log".into()),
+        partition: 0,
+        error: ErrorCode::None,
+        timestamp: Timestamp(-1),
+        offset: Offset(3),
+        leader_epoch: LeaderEpoch::NONE,
+    };
+    let response = Response::ListOffsets(ListOffsetsResponse { partitions: [listed].into() });
+    rig.answer(|asked| *asked == Purpose::Ends, Outcome::Answered(Arc::new(response)));
+    rig.done(&Purpose::RestoreAssign);
+    rig.done(&Purpose::RestoreSeek);
+    let polls = |rig: &Rig<Copy>| {
+        let asked = rig.calls();
+        asked.iter().filter(|call| *call == "restorer: poll").count()
+    };
+    assert_eq!(polls(&rig), 1);
+    let failed = Outcome::Failed(ErrorCode::InvalidRequest);
+    rig.answer(|asked| *asked == Purpose::RestorePoll, failed);
+    assert_eq!(polls(&rig), 0);
+    rig.pass(Duration::from_millis(100));
+    assert_eq!(polls(&rig), 1);
 }

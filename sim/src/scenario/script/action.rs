@@ -268,10 +268,9 @@ fn parse(names: &Names, cursor: &mut Cursor, verb: &str) -> Result<Action, Strin
 
 /// A producer's transaction, or a consumer's positions.
 fn commit(node: NodeExpr) -> Action {
-    if matches!(node, NodeExpr::Who(Who { role: Role::Consumer, .. })) {
-        Action::Member(MemberAct::Commit, node)
-    } else {
-        Action::Transact(TransactAct::Commit, node)
+    match node {
+        NodeExpr::Who(Who { role: Role::Consumer, .. }) => Action::Member(MemberAct::Commit, node),
+        node => Action::Transact(TransactAct::Commit, node),
     }
 }
 
@@ -487,7 +486,6 @@ mod tests {
                     to: b(2),
                     nth: 3,
                     count: 1,
-                    in_order: false,
                 }),
             ),
             ("grow orders to 4", Action::Grow("orders".into(), 4)),

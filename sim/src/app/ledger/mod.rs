@@ -1,0 +1,90 @@
+//! `kind = "ledger"`: money, in one of three designs, what it is asked for, and what must stay true.
+
+mod claims;
+mod feed;
+
+use seedlog::client::app::ledger::{Design, Ledger, LedgerSetup};
+use seedlog::config::{Delivery, Setting as _};
+use seedlog::ids::TopicName;
+use seedlog::machine::Effects;
+
+use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, host, number};
+use crate::check::Invariant;
+use claims::{AsAsked, Conservation, NoDoubleSpend, NoOverdraft};
+pub use feed::LedgerFeed;
+
+/// Its first input are requests; its outputs postings, and receipts if there are two.
+#[derive(Clone)]
+pub struct LedgerKind {
+    design: Design,
+    limit: i64,
+}
+
+impl Default for LedgerKind {
+    fn default() -> Self {
+        LedgerKind { design: Design::Transactions, limit: 0 }
+    }
+}
+
+impl AppKind for LedgerKind {
+    fn keys(&self) -> &'static [&'static str] {
+        &["design", "limit"]
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "limit" => self.limit = number(value)?,
+            _ => {
+                let wrong = |known| format!("expected {known}, found {value:?}");
+                self.design = Design::parse(value).map_err(wrong)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn needs_output(&self) -> bool {
+        true
+    }
+
+    fn wants_store(&self) -> bool {
+        self.design != Design::Transactions
+    }
+
+    fn delivery(&self) -> Option<Delivery> {
+        Some(match self.design {
+            Design::CheckThenAct | Design::AtomicApply => Delivery::AtLeastOnce,
+            Design::Transactions => Delivery::ExactlyOnce,
+        })
+    }
+
+    /// It asks itself for the second halves of transfers.
+    fn writes(&self, table: &AppTable) -> Vec<TopicName> {
+        table.input.clone()
+    }
+
+    fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
+        let (requests, postings) = (table.input[0].clone(), table.output[0].clone());
+        vec![
+            Box::new(NoOverdraft::new(postings.clone(), self.limit)),
+            Box::new(NoDoubleSpend::new(postings.clone())),
+            Box::new(AsAsked::new(requests)),
+            Box::new(Conservation::new(postings)),
+        ]
+    }
+
+    fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {
+        let ledger = Ledger::new(LedgerSetup {
+            design: self.design,
+            requests: setup.table.input[0].clone(),
+            postings: setup.output(),
+            receipts: setup.table.output.get(1).cloned(),
+            limit: self.limit,
+            defects: setup.defects,
+        });
+        host(setup, ledger, begin, out)
+    }
+
+    fn clone_box(&self) -> Box<dyn AppKind> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,156 @@
+//! `kind = "retry"`: a pipeline with retry topics, messages for it, and what must stay true.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use seedlog::client::app::json;
+use seedlog::client::app::retry::{Message, Retry};
+use seedlog::event::{ApplicationNote, Event};
+use seedlog::ids::TopicName;
+use seedlog::machine::Effects;
+use seedlog::op::SendRecord;
+
+use super::{AppKind, AppTable, Begin, Feed, HostSetup, HostedApp, host, keyed, number};
+use crate::check::{Invariant, Visible};
+use crate::scenario::value::Ratio;
+use crate::world::Draw;
+
+/// Its first input is NAME, the others NAME-retry-1 to 3; its output takes what was handled.
+#[derive(Clone)]
+pub struct RetryKind;
+
+fn retry(table: &AppTable) -> Retry {
+    Retry { name: table.input[0].clone(), output: table.output[0].clone() }
+}
+
+impl AppKind for RetryKind {
+    fn needs_output(&self) -> bool {
+        true
+    }
+
+    fn wants_store(&self) -> bool {
+        true
+    }
+
+    fn writes(&self, table: &AppTable) -> Vec<TopicName> {
+        let retry = retry(table);
+        let mut topics = retry.inputs();
+        topics.push(retry.dead_letters());
+        topics
+    }
+
+    fn refuses(&self, table: &AppTable) -> Option<String> {
+        let wanted = retry(table).inputs();
+        (table.input != wanted).then(|| format!("a retry pipeline consumes {}", wanted.join(", ")))
+    }
+
+    fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
+        vec![Box::new(EachEndsOnce {
+            name: table.input[0].clone(),
+            dead_letters: retry(table).dead_letters(),
+            messages: BTreeMap::new(),
+            handled: BTreeSet::new(),
+        })]
+    }
+
+    fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {
+        host(setup, retry(&setup.table), begin, out)
+    }
+
+    fn clone_box(&self) -> Box<dyn AppKind> {
+        Box::new(self.clone())
+    }
+}
+
+/// Messages, some of which fail once, twice or for ever.
+#[derive(Clone)]
+pub struct MessagesFeed {
+    fails: Ratio,
+    keys: u64,
+    made: u64,
+}
+
+impl Default for MessagesFeed {
+    fn default() -> Self {
+        MessagesFeed { fails: Ratio::new(1, 4), keys: 50, made: 0 }
+    }
+}
+
+/// Attempts that fail at most: one more than there are.
+const MOST_FAILS: u64 = 5;
+
+impl Feed for MessagesFeed {
+    fn keys(&self) -> &'static [&'static str] {
+        &["fails", "keys"]
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if key == "keys" {
+            self.keys = number(value)?;
+            return if self.keys > 0 { Ok(()) } else { Err("no keys".into()) };
+        }
+        let ratio = Ratio::parse(value);
+        self.fails = ratio.ok_or(format!("expected a probability, found {value:?}"))?;
+        Ok(())
+    }
+
+    fn next(&mut self, dice: &mut dyn Draw) -> Option<SendRecord> {
+        self.made += 1;
+        let key = dice.under(self.keys);
+        let fails = dice.chance(self.fails.numerator, self.fails.denominator);
+        let fails = if fails { 1 + dice.under(MOST_FAILS) } else { 0 };
+        let message = Message {
+            id: format!("m{}", self.made),
+            body: "hello".into(),
+            fails: u32::try_from(fails).expect("a few"),
+        };
+        Some(keyed(format!("key-{key}"), json::encode(&message)))
+    }
+}
+
+/// Every message is handled once or lies among the dead letters.
+#[derive(Clone)]
+struct EachEndsOnce {
+    name: TopicName,
+    dead_letters: TopicName,
+    /// Whether each has come to an end.
+    messages: BTreeMap<String, bool>,
+    handled: BTreeSet<String>,
+}
+
+impl Invariant for EachEndsOnce {
+    fn name(&self) -> &str {
+        "EachEndsOnce"
+    }
+
+    fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
+        let value = visible.record.value.as_ref();
+        let Some(message) = json::decode::<Message>(value) else { return Ok(()) };
+        if *visible.topic == self.name {
+            self.messages.entry(message.id).or_insert(false);
+        } else if *visible.topic == self.dead_letters {
+            self.messages.insert(message.id, true);
+        }
+        Ok(())
+    }
+
+    fn noted(&mut self, event: &Event) -> Result<(), String> {
+        let Event::Application(note) = event else { return Ok(()) };
+        let ApplicationNote::Applied(applied) = &**note else { return Ok(()) };
+        self.messages.insert(applied.id.to_string(), true);
+        if self.handled.insert(applied.id.to_string()) {
+            return Ok(());
+        }
+        Err(format!("message {} was handled twice", applied.id))
+    }
+
+    fn ended(&mut self) -> Result<(), String> {
+        match self.messages.iter().find(|(_, ended)| !**ended) {
+            Some((id, _)) => Err(format!("message {id} is neither handled nor a dead letter")),
+            None => Ok(()),
+        }
+    }
+
+    fn clone_box(&self) -> Box<dyn Invariant> {
+        Box::new(self.clone())
+    }
+}
