@@ -82,7 +82,13 @@ impl Lane {
         }
     }
 
+    /// Takes a record in. One from before the end takes the place of what a log has lost that was
+    /// cut below what was read (KIP-320; `everything` without its atlas, seed 33).
     pub fn push(&mut self, record: ConsumedRecord) {
+        while self.entries.back().is_some_and(|entry| entry.record.offset >= record.offset) {
+            self.entries.pop_back();
+        }
+        self.done = self.done.map(|done| done.min(record.offset));
         self.start.get_or_insert(record.offset);
         let work = Work::Waiting { not_before: Instant::ZERO };
         self.entries.push_back(Entry { record, attempts: 0, work });

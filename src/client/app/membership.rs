@@ -105,8 +105,15 @@ impl<P: Processor> Engine<P> {
             return;
         }
         if self.commit.is_going_back() {
-            // Polled before the position went back: all that will come again.
+            // Polled before the position went back: all that will come again. A partition without a
+            // committed position begins here all the same (`everything` seed 47).
             self.membership.poll_not_before = now + self.setup.config.retry_backoff;
+            for record in records {
+                let partition = (record.topic.clone(), record.partition);
+                if let Some(lane) = self.lanes.get_mut(&partition) {
+                    lane.start.get_or_insert(record.offset);
+                }
+            }
             return;
         }
         for record in records {

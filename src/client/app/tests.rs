@@ -68,6 +68,27 @@ fn what_was_revoked_is_committed_and_then_given_up() {
 }
 
 #[test]
+fn what_was_not_begun_is_not_committed_over_when_it_is_given_up() {
+    let mut rig = Rig::new(setup(Delivery::AtLeastOnce), copy());
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1"), record(0, 6, "a", "2"), record(0, 7, "b", "3")].into());
+    assert_eq!(rig.calls(), ["send out a=1", "send out b=3"], "a key waits for its record before");
+    rig.rebalanced(Rebalance::Revoked([("in".into(), 0)].into()));
+    rig.sent();
+    rig.sent();
+    assert_eq!(rig.calls(), ["commit 0@6"]);
+}
+
+#[test]
+fn what_a_log_has_lost_makes_room_for_what_comes_in_its_place() {
+    let mut rig = Rig::new(setup(Delivery::AtLeastOnce), copy());
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1"), record(0, 6, "b", "2")].into());
+    rig.polled([record(0, 6, "c", "3")].into());
+    assert_eq!(rig.calls(), ["send out a=1", "send out b=2", "send out c=3"]);
+}
+
+#[test]
 fn a_graceful_stop_finishes_what_is_on_its_way_and_starts_nothing() {
     let mut setup = setup(Delivery::AtLeastOnce);
     setup.config.workers = 1;
