@@ -1,6 +1,8 @@
 //! `seedlog up`, `produce` and `consume` as processes, on loopback.
 
+mod groups;
 mod hostile;
 mod peers;
 mod stock_clients;
 mod support;
+mod transactions;

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 use std::{fs, thread};
 
-use crate::support::{BRISK, cluster_set, python, run, skipped, succeeds};
+use crate::support::{BRISK, Talker, cluster_set, python, run, skipped, succeeds};
 
 const KAFKA_HERE: &str = "SEEDLOG_TEST_KAFKA";
 const CONFLUENT: &str = include_str!("peers/confluent.txt");
@@ -81,7 +81,7 @@ fn jars() -> Option<&'static str> {
 /// Where the scripts for Java are, compiled, beside the jars.
 fn classes(jars: &str) -> String {
     let classes = room().join("classes").display().to_string();
-    let sources = ["Answers", "Groups", "Transactions"];
+    let sources = ["Answers", "Groups", "Transactions", "Survive", "Pipeline"];
     let sources =
         sources.map(|name| here().join(name).with_extension("java").display().to_string());
     let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
@@ -94,22 +94,23 @@ fn classes(jars: &str) -> String {
 }
 
 /// A client and the script that it runs.
-struct Asker {
+pub struct Asker {
     program: String,
     args: Vec<String>,
 }
 
 impl Asker {
-    fn confluent() -> Option<Asker> {
-        let script = here().join("answers.py").display().to_string();
+    /// A script of confluent-kafka's.
+    pub fn confluent(script: &str) -> Option<Asker> {
+        let script = here().join(script).display().to_string();
         // -B: leaves nothing beside the scripts.
         Some(Asker { program: python()?, args: vec!["-B".to_owned(), script] })
     }
 
-    fn java() -> Option<Asker> {
+    /// A class of the Java client's.
+    pub fn java(class: &str) -> Option<Asker> {
         let quiet = "-Dorg.apache.logging.log4j.level=OFF";
-        let args =
-            ["-Xmx256m", "-XX:TieredStopAtLevel=1", quiet, "-cp", &classes(jars()?), "Answers"];
+        let args = ["-Xmx256m", "-XX:TieredStopAtLevel=1", quiet, "-cp", &classes(jars()?), class];
         Some(Asker { program: "java".to_owned(), args: args.map(str::to_owned).to_vec() })
     }
 
@@ -119,6 +120,11 @@ impl Asker {
         let prefix = format!("answers-{}-", now.as_micros());
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         lines(&run(&self.program, &[&args[..], &[bootstrap, &prefix]].concat(), ""))
+    }
+
+    /// Starts it on a cluster of its own, to be talked to.
+    pub fn start(&self, bootstrap: &str, more: &[&str]) -> Talker {
+        Talker::start(Command::new(&self.program).args(&self.args).args([bootstrap, ""]).args(more))
     }
 }
 
@@ -149,13 +155,13 @@ fn seedlog_answers_like_kafka(asker: &Asker, kafkas: &str, differences: &[(&str,
 
 #[test]
 fn confluent_kafka_gets_kafkas_answers() {
-    let Some(asker) = Asker::confluent() else { return };
+    let Some(asker) = Asker::confluent("answers.py") else { return };
     seedlog_answers_like_kafka(&asker, CONFLUENT, CONFLUENT_DIFFERENCES);
 }
 
 #[test]
 fn the_java_client_gets_kafkas_answers() {
-    let Some(asker) = Asker::java() else { return };
+    let Some(asker) = Asker::java("Answers") else { return };
     seedlog_answers_like_kafka(&asker, JAVA, JAVA_DIFFERENCES);
 }
 
@@ -163,7 +169,9 @@ fn the_java_client_gets_kafkas_answers() {
 fn apache_kafka_still_gives_the_answers_that_were_recorded() {
     let Some(kafka) = Kafka::find() else { return };
     thread::scope(|scope| {
-        for (asker, answers) in [(Asker::confluent(), CONFLUENT), (Asker::java(), JAVA)] {
+        for (asker, answers) in
+            [(Asker::confluent("answers.py"), CONFLUENT), (Asker::java("Answers"), JAVA)]
+        {
             let bootstrap = &kafka.bootstrap;
             scope.spawn(move || asker.map(|asker| same(&lines(answers), &asker.ask(bootstrap))));
         }

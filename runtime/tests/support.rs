@@ -32,6 +32,21 @@ impl Talker {
     }
 }
 
+/// Does with the cluster what the client says, until it says `end`.
+pub fn obey(cluster: &mut Talker, client: &mut Talker) {
+    loop {
+        let line = client.next();
+        if line == "end" {
+            break client.tell("done");
+        }
+        cluster.tell(&line);
+        let done = cluster.next();
+        assert!(["stopped", "started"].iter().any(|word| done.ends_with(word)), "{done}");
+        client.tell("done");
+    }
+    assert!(client.process.wait().expect("it ends").success());
+}
+
 impl Drop for Talker {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -43,6 +58,7 @@ static TURN: AtomicU16 = AtomicU16::new(0);
 
 /// Keeps no client waiting longer than it must.
 pub const BRISK: &[&str] = &[
+    "broker.heartbeat.interval.ms=500",
     "group.initial.rebalance.delay.ms=0",
     "group.consumer.heartbeat.interval.ms=500",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms=500",

@@ -61,8 +61,8 @@ class Member:
         self.consumer.close()
 
 
-def create(topic, partitions):
-    admin.create_topics([NewTopic(name(topic), partitions, 1)])[name(topic)].result()
+def create(topic, partitions, replicas=1):
+    admin.create_topics([NewTopic(name(topic), partitions, replicas)])[name(topic)].result()
 
 
 def share(how, exact, **settings):
@@ -125,8 +125,8 @@ def refused(what, **settings):
     member.close()
 
 
-def offsets(group):
-    result = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
+def offsets(group, by=admin):
+    result = by.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
     return sorted((place.partition, place.offset, place.metadata) for place in result.topic_partitions)
 
 

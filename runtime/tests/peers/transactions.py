@@ -45,8 +45,8 @@ def outcome(call):
         return error.code(), *(kind for kind, is_ in kinds if is_)
 
 
-def end(topic, isolation):
-    place = TopicPartition(name(topic), 0)
+def end(topic, isolation, partition=0):
+    place = TopicPartition(name(topic), partition)
     return admin.list_offsets({place: OffsetSpec.latest()}, isolation_level=isolation)[place].result().offset
 
 

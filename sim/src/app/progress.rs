@@ -43,10 +43,10 @@ impl AppTally {
 impl Progress {
     /// A process noted something.
     pub fn noted(&mut self, event: &Event) {
-        match event {
-            Event::OffsetCommitted(note) => self.committed(note),
-            Event::Application(note) => self.done(note),
-            _ => {}
+        if let Event::OffsetCommitted(note) = event {
+            self.committed(note);
+        } else if let Event::Application(note) = event {
+            self.done(note);
         }
     }
 

@@ -41,10 +41,11 @@ use seedlog::record::{self, BatchHeader};
 use seedlog::time::Instant;
 
 use application::Applications;
-pub use application::{Invariant, Pipeline, Promise, Visible};
+pub use application::{DeterministicFold, Invariant, Pipeline, Promise, Visible};
 use client::Ledger;
 pub use client::Promises;
 use cycle::Cycles;
+pub use cycle::LedgerCycles;
 use ghost::{GhostBatch, Survivor};
 use group::Groups;
 use partition::{Partition, Surroundings};

@@ -107,6 +107,7 @@ checks! {
         "a transaction reads nothing that it wrote itself",
     CircularRead = "J11" "G1c"
         "no transactions read from each other in a circle",
+    StaleRead = "J12" "G2" "no requests to a ledger act on balances that others have changed meanwhile",
     LegalTransition = "T1" "LegalTxnTransition"
         "a transactional id goes from one state to the next only as the protocol allows",
     MarkerAttribution = "T2" "MarkerAttribution"
@@ -139,6 +140,11 @@ checks! {
     AtLeastOnce = "A1" "AtLeastOnce" "every input record below its group's offset was processed",
     ExactlyOnce = "A2" "ExactlyOnce" "no input record is delivered twice",
     PerKeyOrder = "A3" "PerKeyOrder" "what is made of one key's records keeps their order",
+    Conservation = "L1" "Conservation" "money is neither made nor lost",
+    NoOverdraft = "L2" "NoOverdraft" "no account falls below its limit",
+    NoDoubleSpend = "L3" "NoDoubleSpend" "no request moves its money twice",
+    DeterministicFold = "L4" "DeterministicFold"
+        "an account's state is what its committed postings add up to",
     UserInvariant = "U1" "user" "what a user's own invariant says",
 }
 

@@ -23,16 +23,16 @@ mod work;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use seedlog::config::AcksSetting;
+use seedlog::config::{AcksSetting, OffsetReset};
 use seedlog::metadata::Image;
 use seedlog::time::millis;
 
 use crate::app::Progress;
-use crate::check::{CheckSettings, Checkers, Promises};
+use crate::check::{CheckSettings, Checkers, Pipeline, Promise, Promises};
 use crate::cluster::{self, Cluster, Process};
 use crate::fault::{self, Lossy, Source};
-use crate::scenario::Scenario;
 use crate::scenario::script::{Action, ProcessAct, Role};
+use crate::scenario::{CommitMode, GroupWork, MemberDelivery, Scenario, Topic};
 use crate::workload::Workload;
 use crate::world::{
     DiskFaults, HoldId, Lifecycle, NetworkFaults, ProcessId, Seed, Stepped, World, WorldConfig,
@@ -289,7 +289,7 @@ impl Run {
 }
 
 /// Codes of the promises that a run itself watches: progress, and what a script asserts.
-pub const PROMISES: [&str; 2] = ["L1", "S1"];
+pub const PROMISES: [&str; 2] = ["L0", "S1"];
 
 /// How long a process that stopped itself stays down.
 const SUPERVISOR: seedlog::time::Duration = seedlog::time::Duration::from_secs(1);
@@ -303,11 +303,31 @@ fn checkers(scenario: &Scenario, cluster: &Cluster) -> Checkers {
     checkers
 }
 
+/// What a group promises of the topics that its members read, where they commit by themselves and
+/// begin at the beginning.
+fn readers(scenario: &Scenario) -> Vec<Pipeline> {
+    let from_start = scenario.consumer.auto_offset_reset == OffsetReset::Earliest;
+    let promises = |group: &&GroupWork| {
+        let auto = group.automatic && group.commit == CommitMode::Auto;
+        auto && from_start && group.delivery == MemberDelivery::AtLeastOnce
+    };
+    let Some(group) = scenario.group.as_ref().filter(promises) else { return Vec::new() };
+    let reader = |topic: &Topic| Pipeline {
+        input: topic.name.clone(),
+        output: "".into(),
+        group: Arc::clone(&group.id),
+        promise: Promise::AtLeastOnce,
+        ordered: false,
+    };
+    scenario.topics.iter().map(reader).collect()
+}
+
 fn check_settings(scenario: &Scenario, cluster: &Cluster) -> CheckSettings {
     let acks_all = scenario.producer.acks == AcksSetting::All;
     let idempotent = scenario.producer.enable_idempotence && acks_all;
     let voters = cluster.all(Role::Controller).filter_map(|process| cluster.node(process));
     let pipelines = scenario.apps.iter().flat_map(|app| app.kind.pipelines(app));
+    let pipelines = pipelines.chain(readers(scenario));
     CheckSettings {
         voters: voters.collect(),
         promises: Promises {

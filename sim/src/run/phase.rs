@@ -302,7 +302,7 @@ impl Run {
                 let detail = format!("{open}; {missing}");
                 self.violate(check.code(), check.name(), check.claim(), detail);
             }
-            None => self.violate("L1", "Progress", PROGRESS, missing),
+            None => self.violate("L0", "Progress", PROGRESS, missing),
         }
     }
 

@@ -65,6 +65,7 @@ impl Run {
                     checkers.consumer_moved(*consumer, topic, *partition);
                 }
             }
+            Told::Worked { group, records } => checkers.worked(group, records),
             Told::Left { consumer } => {
                 checkers.member_gone(*consumer);
                 checkers.consumer_gone(*consumer);

@@ -394,6 +394,9 @@ impl MemberClient {
 
     fn worked(&mut self, world: &mut World<Process>, records: &Arc<[ConsumedRecord]>) {
         self.consumed += u64::try_from(records.len()).expect("a length fits u64");
+        let (group, records) = (Arc::clone(&self.work.id), Arc::clone(records));
+        self.told.push(Told::Worked { group, records: Arc::clone(&records) });
+        let records = &*records;
         let next = match (self.work.delivery, self.work.commit) {
             (MemberDelivery::AtMostOnce, _) => self.go_on(world),
             (MemberDelivery::AtLeastOnce, CommitMode::Auto) => self.go_on(world),

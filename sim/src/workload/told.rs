@@ -35,6 +35,11 @@ pub enum Told {
         group: Arc<str>,
         change: Arc<Rebalance>,
     },
+    /// A member has worked on these records.
+    Worked {
+        group: Arc<str>,
+        records: Arc<[ConsumedRecord]>,
+    },
     /// A member has left its group.
     Left {
         consumer: u32,

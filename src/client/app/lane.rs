@@ -22,8 +22,6 @@ pub(super) struct Lane {
     pub start: Option<Offset>,
     /// All records below are done.
     pub done: Option<Offset>,
-    /// The first record that was given back undone: the position does not move over it.
-    pub given_back: Option<Offset>,
     /// Where the group's committed offset is, as far as this ownership has moved it.
     pub committed: Option<Offset>,
     pub state: State,
@@ -74,7 +72,6 @@ impl Lane {
             entries: VecDeque::new(),
             start: None,
             done: None,
-            given_back: None,
             committed: None,
             state: State::new(),
             restored,
@@ -106,25 +103,10 @@ impl Lane {
 
     /// Moves over what is done at the front.
     pub fn settle(&mut self) {
-        let ends = self.given_back.unwrap_or(Offset::MAX);
-        let is_done = |entry: &Entry| entry.work == Work::Done && entry.record.offset < ends;
-        while self.entries.front().is_some_and(is_done) {
+        while self.entries.front().is_some_and(|entry| entry.work == Work::Done) {
             let entry = self.entries.pop_front().expect("the front was just seen");
             self.done = Some(entry.record.offset.next());
         }
-    }
-
-    /// Gives back what is not begun, of partitions that somebody else will have; `stays` says what
-    /// must be done here all the same.
-    pub fn give_back(&mut self, stays: impl Fn(Offset) -> bool) {
-        let goes = |entry: &Entry| {
-            matches!(entry.work, Work::Waiting { .. }) && !stays(entry.record.offset)
-        };
-        if let Some(first) = self.entries.iter().find(|entry| goes(entry)) {
-            let first = first.record.offset;
-            self.given_back = Some(self.given_back.map_or(first, |before| before.min(first)));
-        }
-        self.entries.retain(|entry| !goes(entry));
     }
 
     /// Records whose effects are not all made.

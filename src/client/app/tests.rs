@@ -1,3 +1,6 @@
+mod exactly_once;
+mod store;
+
 use alloc::sync::Arc;
 
 use crate::client::app::copy::Copy;

@@ -251,10 +251,12 @@ impl Group {
     /// The first commit has come to its end.
     fn end_commit(&mut self, error: ErrorCode, out: &mut Effects) {
         let first = self.commits.pop_front().expect("the first commit ends");
-        let outcome = match error {
-            ErrorCode::None => Outcome::Done,
-            error if first.doubt => Outcome::Unknown(error),
-            error => Outcome::Failed(error),
+        let outcome = if error.is_ok() {
+            Outcome::Done
+        } else if first.doubt {
+            Outcome::Unknown(error)
+        } else {
+            Outcome::Failed(error)
         };
         if let Some(call) = first.call {
             out.push(Effect::Return { call, outcome });

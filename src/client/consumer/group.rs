@@ -275,9 +275,10 @@ impl Consumer {
         out: &mut Effects,
     ) {
         let Some(group) = &mut self.group else { return };
-        let error = match response {
-            Response::OffsetFetch(_) => offsets(response).err().unwrap_or(ErrorCode::None),
-            other => error_of(other),
+        let error = if matches!(response, Response::OffsetFetch(_)) {
+            offsets(response).err().unwrap_or(ErrorCode::None)
+        } else {
+            error_of(response)
         };
         if is_elsewhere(error) {
             group.coordinator.forget(node);

@@ -13,6 +13,11 @@ pub trait Invariant: Send + Sync {
     /// A short name, for reports.
     fn name(&self) -> &str;
 
+    /// Which of the simulator's promises it is; a user's own have one code together.
+    fn promise(&self) -> Check {
+        Check::UserInvariant
+    }
+
     /// A record has become visible to readers of committed data. Along a partition they come in the
     /// order of offsets, each once.
     ///
@@ -72,7 +77,7 @@ impl Invariants {
     ) {
         for invariant in &mut self.0 {
             let result = look(&mut **invariant);
-            tally.expect(Check::UserInvariant, result.is_ok(), || {
+            tally.expect(invariant.promise(), result.is_ok(), || {
                 format!("{}: {}", invariant.name(), result.err().unwrap_or_default())
             });
         }

@@ -1,14 +1,17 @@
 //! Applications: what they make of their input (A1-A3), and what users claim of their own.
 
+mod fold;
 mod invariant;
 mod pipeline;
 
 use seedlog::ids::{Offset, PartitionId, TopicName};
 use seedlog::machine::Effect;
+use seedlog::op::ConsumedRecord;
 use seedlog::record::{BatchHeader, Record, records};
 
 use super::Checkers;
 use super::transaction::Fate;
+pub use fold::DeterministicFold;
 pub use invariant::{Invariant, Invariants};
 use pipeline::Pipelines;
 pub use pipeline::{Pipeline, Promise};
@@ -59,6 +62,11 @@ impl Checkers {
         }
     }
 
+    /// A member of a group has worked on these records.
+    pub fn worked(&mut self, group: &str, records: &[ConsumedRecord]) {
+        self.applications.pipelines.worked(group, records);
+    }
+
     /// More of a partition is committed: shows what has become visible by it, in the order of
     /// offsets.
     pub(super) fn show(&mut self, id: PartitionId) {
@@ -86,11 +94,16 @@ impl Checkers {
 
     /// The run is over.
     pub(super) fn applications_ended(&mut self) {
-        let Checkers { applications, groups, partitions, tally, .. } = self;
+        let Checkers { applications, groups, partitions, image, tally, .. } = self;
         if partitions.values().any(|ghost| ghost.excused) {
             return;
         }
-        applications.pipelines.ended(groups, tally);
+        let start = |topic: &TopicName, partition: i32| {
+            let id = image.names.get(topic).map(|topic| PartitionId { topic: *topic, partition });
+            let ghost = id.and_then(|id| partitions.get(&id));
+            ghost.map_or(Offset::ZERO, |ghost| ghost.committed.start())
+        };
+        applications.pipelines.ended(groups, start, tally);
         applications.invariants.ended(tally);
     }
 }

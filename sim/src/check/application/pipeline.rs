@@ -1,5 +1,8 @@
 //! What an application makes of its input: A1, A2, A3.
 //!
+//! Members of a group that only read make nothing: of them A1 alone can be judged, by what they say
+//! that they have worked on.
+//!
 //! Every record of a pipeline's output carries, first in its value, the identity of the input
 //! record that it was made of.
 
@@ -8,6 +11,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use seedlog::ids::{Offset, TopicName};
+use seedlog::op::ConsumedRecord;
 
 use super::super::group::Groups;
 use super::super::payload::RecordId;
@@ -29,6 +33,7 @@ pub enum Promise {
 #[derive(Clone, Debug)]
 pub struct Pipeline {
     pub input: TopicName,
+    /// Empty, as no topic's name is: its members only read.
     pub output: TopicName,
     /// The group whose offsets say how far the input was read.
     pub group: Arc<str>,
@@ -95,9 +100,30 @@ impl Pipelines {
         }
     }
 
-    pub fn ended(&self, groups: &Groups, tally: &mut Tally) {
+    /// A member of a group has worked on these records.
+    pub fn worked(&mut self, group: &str, records: &[ConsumedRecord]) {
+        let reads =
+            |each: &&mut Watched| each.pipeline.output.is_empty() && *each.pipeline.group == *group;
+        for watched in self.0.iter_mut().filter(reads) {
+            let input = watched.pipeline.input.clone();
+            for record in records.iter().filter(|record| record.topic == input) {
+                let Some(id) = record.value.as_ref().and_then(|value| RecordId::of(value)) else {
+                    continue;
+                };
+                watched.seen(id).output = Some((record.partition, record.offset));
+            }
+        }
+    }
+
+    /// `start`: where a partition begins; what was deleted is not judged.
+    pub fn ended(
+        &self,
+        groups: &Groups,
+        start: impl Fn(&TopicName, i32) -> Offset,
+        tally: &mut Tally,
+    ) {
         for watched in &self.0 {
-            watched.ended(groups, tally);
+            watched.ended(groups, &start, tally);
         }
     }
 }
@@ -143,7 +169,7 @@ impl Watched {
         self.order.insert(key.clone(), (from, id));
     }
 
-    fn ended(&self, groups: &Groups, tally: &mut Tally) {
+    fn ended(&self, groups: &Groups, start: impl Fn(&TopicName, i32) -> Offset, tally: &mut Tally) {
         let Pipeline { input, output, group, promise, .. } = &self.pipeline;
         if *promise == Promise::AtMostOnce {
             return;
@@ -151,14 +177,19 @@ impl Watched {
         for (id, seen) in &self.records {
             let Some((partition, offset)) = seen.input else { continue };
             let committed = groups.committed(group, &(input.clone(), partition));
-            if committed.is_none_or(|committed| offset >= committed) {
+            let is_open = committed.is_none_or(|committed| offset >= committed);
+            if is_open || offset < start(input, partition) {
                 continue;
             }
             tally.expect(Check::AtLeastOnce, seen.output.is_some(), || {
                 format!(
                     "record {id} at {input}-{partition} {offset} is done, as group {group:?} has \
-                     committed {}, but nothing of it is in {output}",
-                    committed.unwrap_or_default()
+                     committed {}, but {}",
+                    committed.unwrap_or_default(),
+                    match &**output {
+                        "" => "nobody has worked on it".to_owned(),
+                        output => format!("nothing of it is in {output}"),
+                    }
                 )
             });
         }

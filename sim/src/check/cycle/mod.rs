@@ -5,6 +5,7 @@
 //! concurrent transactions write to a partition is nobody's promise (G0), so only reads count.
 
 mod graph;
+mod ledger;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use seedlog::ids::{Offset, PartitionId, ProducerId};
 
 use super::tally::{Check, Tally};
 use graph::{Dependency, Graph};
+pub use ledger::LedgerCycles;
 
 /// Operations looked at together; of concurrent ones all are among them.
 const WINDOW: usize = 1 << 12;

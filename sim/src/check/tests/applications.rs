@@ -1,6 +1,6 @@
 //! A1-A3, and invariants of users.
 
-use seedlog::op::Outcome;
+use seedlog::op::{ConsumedRecord, Outcome};
 
 use super::cluster::*;
 use super::*;
@@ -24,6 +24,38 @@ fn plain(t: &mut Cluster, id: PartitionId, numbers: &[u64]) {
         builder.append(Timestamp(1), Some(b"k"), Some(&id.to_value(16)));
     }
     t.put(id, &builder.build());
+}
+
+#[test]
+fn a1_an_input_below_the_groups_offset_that_no_member_has_worked_on() {
+    for (worked, codes) in [(&[0, 1][..], &[][..]), (&[0], &["A1"])] {
+        let mut t = Cluster::with(|settings| {
+            settings.pipelines = vec![Pipeline {
+                input: "orders".into(),
+                output: "".into(),
+                group: "g".into(),
+                promise: Promise::AtLeastOnce,
+                ordered: false,
+            }];
+        });
+        plain(&mut t, P0, &[1, 2]);
+        let list: Vec<ConsumedRecord> = worked
+            .iter()
+            .map(|offset| ConsumedRecord {
+                topic: "orders".into(),
+                partition: 0,
+                offset: Offset(*offset),
+                timestamp: Timestamp(1),
+                key: None,
+                value: Some(ids(&[u64::try_from(offset + 1).unwrap()])[0].to_value(16)),
+                headers: Vec::new(),
+            })
+            .collect();
+        t.checkers.worked("g", &list);
+        t.offset(2, None);
+        t.checkers.ended();
+        assert_eq!(t.codes(), codes);
+    }
 }
 
 #[test]

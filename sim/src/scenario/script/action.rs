@@ -268,9 +268,10 @@ fn parse(names: &Names, cursor: &mut Cursor, verb: &str) -> Result<Action, Strin
 
 /// A producer's transaction, or a consumer's positions.
 fn commit(node: NodeExpr) -> Action {
-    match node {
-        NodeExpr::Who(Who { role: Role::Consumer, .. }) => Action::Member(MemberAct::Commit, node),
-        node => Action::Transact(TransactAct::Commit, node),
+    if matches!(node, NodeExpr::Who(Who { role: Role::Consumer, .. })) {
+        Action::Member(MemberAct::Commit, node)
+    } else {
+        Action::Transact(TransactAct::Commit, node)
     }
 }
 
@@ -486,6 +487,7 @@ mod tests {
                     to: b(2),
                     nth: 3,
                     count: 1,
+                    in_order: false,
                 }),
             ),
             ("grow orders to 4", Action::Grow("orders".into(), 4)),

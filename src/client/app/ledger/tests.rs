@@ -162,7 +162,7 @@ fn the_atomic_design_asks_for_all_in_one_unit() {
         |defects, answers: &[StoreResponse]| asked(Design::AtomicApply, defects, &value, answers);
     let unit = "apply t #1 balance:a-3>=0 balance:b+3";
     let applied = StoreResponse::Applied([7, 3].into());
-    assert_eq!(ask(Defects::NONE, &[applied.clone()]), [unit, &*receipt(true)]);
+    assert_eq!(ask(Defects::NONE, core::slice::from_ref(&applied)), [unit, &*receipt(true)]);
     assert_eq!(ask(Defects::NONE, &[StoreResponse::Refused]), [unit, &*receipt(false)]);
     assert_eq!(ask(Defects::NONE, &[StoreResponse::Duplicate]), [unit, &*receipt(true)]);
     if !cfg!(feature = "defects") {

@@ -188,13 +188,14 @@ impl Classic {
 
     pub fn ask(&mut self, ctx: &Context<'_>, holding: &Holding) -> Outgoing {
         let ready = self.is_to_send(holding) && self.not_before <= ctx.now;
-        match core::mem::replace(&mut self.state, State::JoinSent) {
-            State::Joining if ready => return self.ask_join(ctx, holding),
-            State::Syncing(assignments) if ready => {
-                self.state = State::SyncSent;
-                return self.ask_sync(ctx, assignments);
-            }
-            other => self.state = other,
+        if ready && matches!(self.state, State::Joining) {
+            self.state = State::JoinSent;
+            return self.ask_join(ctx, holding);
+        }
+        if ready && let State::Syncing(assignments) = &mut self.state {
+            let assignments = core::mem::take(assignments);
+            self.state = State::SyncSent;
+            return self.ask_sync(ctx, assignments);
         }
         assert!(self.is_beat_due(ctx.now), "somebody looked whether something is wanted");
         self.beat = Beat {
@@ -357,30 +358,31 @@ impl Classic {
 
     /// A heartbeat was answered.
     fn heard(&mut self, ctx: &mut Context<'_>, holding: &mut Holding, error: ErrorCode) {
-        match error {
-            ErrorCode::None => self.beat.failures = 0,
-            ErrorCode::RebalanceInProgress => {
-                self.beat.failures = 0;
-                // In the middle of a round its next answer tells.
-                self.rejoin |= matches!(self.state, State::Stable | State::Reconciling(_));
-            }
-            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => self.lose(holding, error),
-            error if is_passing(error) => self.beat_later(ctx),
-            error => self.fail(holding, error),
+        if error.is_ok() {
+            self.beat.failures = 0;
+        } else if error == ErrorCode::RebalanceInProgress {
+            self.beat.failures = 0;
+            // In the middle of a round its next answer tells.
+            self.rejoin |= matches!(self.state, State::Stable | State::Reconciling(_));
+        } else if is_put_out(error) {
+            self.lose(holding, error);
+        } else if is_passing(error) {
+            self.beat_later(ctx);
+        } else {
+            self.fail(holding, error);
         }
     }
 
     /// JoinGroup or SyncGroup was refused.
     fn refused_round(&mut self, ctx: &mut Context<'_>, holding: &mut Holding, error: ErrorCode) {
-        match error {
-            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => {
-                self.lose(holding, error);
-                self.join_later(ctx);
-            }
+        if is_put_out(error) {
+            self.lose(holding, error);
+            self.join_later(ctx);
+        } else if error == ErrorCode::RebalanceInProgress || is_passing(error) {
             // It keeps what it holds, as of the generation that gave it (KAFKA-13419).
-            ErrorCode::RebalanceInProgress => self.join_later(ctx),
-            error if is_passing(error) => self.join_later(ctx),
-            error => self.fail(holding, error),
+            self.join_later(ctx);
+        } else {
+            self.fail(holding, error);
         }
     }
 
@@ -439,4 +441,9 @@ impl Classic {
         let group = ctx.group.id.clone();
         Some(Request::LeaveGroup(LeaveGroupRequest { group, members: [member].into() }))
     }
+}
+
+/// Whether the group knows this member, or this generation of it, no more.
+fn is_put_out(error: ErrorCode) -> bool {
+    matches!(error, ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration)
 }

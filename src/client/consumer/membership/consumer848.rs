@@ -231,12 +231,13 @@ impl Consumer848 {
             return;
         }
         let Some(told) = self.in_flight.take() else { return };
-        match response {
-            Response::ConsumerGroupHeartbeat(response) if response.error.is_ok() => {
-                self.told = Some(told);
-                self.heard(ctx, holding, response);
-            }
-            other => self.refused(ctx, holding, error_of(other)),
+        if let Response::ConsumerGroupHeartbeat(response) = response
+            && response.error.is_ok()
+        {
+            self.told = Some(told);
+            self.heard(ctx, holding, response);
+        } else {
+            self.refused(ctx, holding, error_of(response));
         }
     }
 
@@ -261,21 +262,20 @@ impl Consumer848 {
     }
 
     fn refused(&mut self, ctx: &mut Context<'_>, holding: &mut Holding, error: ErrorCode) {
-        match error {
-            // It was put out: begins anew, with empty hands.
-            ErrorCode::UnknownMemberId
-            | ErrorCode::FencedMemberEpoch
-            | ErrorCode::GroupIdNotFound => {
-                self.lose(holding);
-                self.at = ctx.now;
-            }
-            // Whoever had its name has not said that it went: its session has to end first.
-            ErrorCode::UnreleasedInstanceId => self.beat_later(ctx),
-            error if is_passing(error) => self.beat_later(ctx),
-            error => {
-                self.lose(holding);
-                self.state = State::Failed(error);
-            }
+        let put_out = matches!(
+            error,
+            ErrorCode::UnknownMemberId | ErrorCode::FencedMemberEpoch | ErrorCode::GroupIdNotFound
+        );
+        if put_out {
+            // It begins anew, with empty hands.
+            self.lose(holding);
+            self.at = ctx.now;
+        } else if error == ErrorCode::UnreleasedInstanceId || is_passing(error) {
+            // Of a name: whoever had it has not said that it went, and its session has to end.
+            self.beat_later(ctx);
+        } else {
+            self.lose(holding);
+            self.state = State::Failed(error);
         }
     }
 

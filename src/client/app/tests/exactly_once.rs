@@ -1,0 +1,184 @@
+//! Transactions that do not end as they should, and state that comes from a changelog.
+
+use alloc::string::String;
+
+use bytes::Bytes;
+
+use crate::client::app::engine::{Ask, Purpose};
+use crate::client::app::processor::{Context, Processor};
+use crate::client::app::testing::{Rig, copy, record, setup};
+use crate::config::Delivery;
+use crate::defect::{Defect, Defects};
+use crate::error::ErrorCode;
+use crate::ids::{LeaderEpoch, Offset, TopicRef};
+use crate::message::Response;
+use crate::message::offsets::{ListOffsetsResponse, ListedOffset};
+use crate::op::{ConsumedRecord, Op, Outcome, Position, Rebalance};
+use crate::time::{Duration, Timestamp};
+
+const COMMIT: Duration = Duration::from_millis(100);
+
+/// A pipeline whose one record's send has failed, up to the abort.
+fn aborting(defects: Defects) -> Rig<crate::client::app::copy::Copy> {
+    let mut setup = setup(Delivery::ExactlyOnce);
+    setup.defects = defects;
+    let mut rig = Rig::new(setup, copy());
+    rig.done(&Purpose::Init);
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1"), record(0, 6, "b", "2")].into());
+    rig.done(&Purpose::Begin);
+    let timed_out = Outcome::Failed(ErrorCode::RequestTimedOut);
+    rig.answer(|purpose| matches!(purpose, Purpose::Send(..)), timed_out);
+    assert_eq!(rig.calls(), ["send out b=2", "abort transaction"]);
+    rig.done(&Purpose::EndAbort);
+    rig
+}
+
+fn committed(offset: i64) -> Outcome {
+    let position = Position {
+        topic: "in".into(),
+        partition: 0,
+        offset: Offset(offset),
+        leader_epoch: LeaderEpoch::NONE,
+        metadata: None,
+    };
+    Outcome::Committed([position].into())
+}
+
+#[test]
+fn after_an_abort_everything_is_read_again_from_what_is_committed() {
+    let mut rig = aborting(Defects::NONE);
+    assert_eq!(rig.calls(), ["send out b=2", "committed? 1"]);
+    rig.answer(|purpose| *purpose == Purpose::Committed, committed(5));
+    assert_eq!(rig.calls(), ["send out b=2", "seek 0 Offset(Offset(5))"]);
+    rig.sent();
+    rig.done(&Purpose::Seek);
+    rig.pass(COMMIT);
+    rig.polled([record(0, 5, "a", "1")].into());
+    assert_eq!(rig.calls(), ["begin"], "an answer of the aborted transaction counts for nothing");
+    assert!(rig.notes.is_empty(), "nothing of it has happened");
+}
+
+#[test]
+fn with_nothing_committed_it_goes_back_to_the_first_record_it_got() {
+    let mut rig = aborting(Defects::NONE);
+    rig.answer(|purpose| *purpose == Purpose::Committed, committed(-1));
+    assert_eq!(rig.calls(), ["send out b=2", "seek 0 Offset(Offset(5))"]);
+}
+
+#[test]
+fn the_switch_keeps_the_position_of_what_was_aborted() {
+    let rig = aborting(Defects::NONE.with(Defect::NoRewindOnAbort));
+    let goes_back = rig.calls().iter().any(|call| call.starts_with("committed"));
+    assert_eq!(goes_back, !cfg!(feature = "defects"));
+}
+
+#[test]
+fn whoever_is_fenced_takes_another_producer_before_it_asks_what_is_committed() {
+    let mut rig = Rig::new(setup(Delivery::ExactlyOnce), copy());
+    rig.done(&Purpose::Init);
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1")].into());
+    rig.done(&Purpose::Begin);
+    rig.sent();
+    rig.pass(COMMIT);
+    rig.done(&Purpose::Offsets);
+    let fenced = Outcome::Failed(ErrorCode::ProducerFenced);
+    rig.answer(|purpose| *purpose == Purpose::EndCommit, fenced);
+    assert_eq!(rig.calls(), ["new producer"]);
+    rig.asks.retain(|ask| *ask != Ask::RenewProducer);
+    rig.pass(COMMIT);
+    assert_eq!(rig.calls(), ["init"]);
+    rig.done(&Purpose::Init);
+    assert_eq!(rig.calls(), ["committed? 1"]);
+}
+
+#[test]
+fn a_membership_that_is_lost_takes_its_transaction_along() {
+    let mut rig = Rig::new(setup(Delivery::ExactlyOnce), copy());
+    rig.done(&Purpose::Init);
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1")].into());
+    rig.done(&Purpose::Begin);
+    rig.rebalanced(Rebalance::Lost([("in".into(), 0)].into()));
+    assert_eq!(rig.calls(), ["send out a=1", "abort transaction"]);
+    rig.done(&Purpose::EndAbort);
+    assert_eq!(rig.calls(), ["send out a=1"], "there is nothing to go back to");
+}
+
+/// Counts the records of each key, in its state.
+#[derive(Clone)]
+struct Count;
+
+impl Processor for Count {
+    fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
+        let key = record.key.clone().expect("all records have a key");
+        let before = context.get(&key).map_or(0, Bytes::len);
+        context.set(key, Some(Bytes::from("x".repeat(before + 1))));
+    }
+}
+
+fn counting() -> Rig<Count> {
+    let mut setup = setup(Delivery::ExactlyOnce);
+    setup.changelog = Some("log".into());
+    let mut rig = Rig::new(setup, Count);
+    rig.done(&Purpose::Init);
+    rig.assigned(&[0]);
+    rig
+}
+
+fn ends(offset: i64) -> Outcome {
+    let found = ListedOffset {
+        topic: TopicRef::Name("log".into()),
+        partition: 0,
+        error: ErrorCode::None,
+        timestamp: Timestamp::NONE,
+        offset: Offset(offset),
+        leader_epoch: LeaderEpoch(0),
+    };
+    let answer = ListOffsetsResponse { partitions: [found].into() };
+    Outcome::Answered(Response::ListOffsets(answer).into())
+}
+
+#[test]
+fn nothing_is_processed_before_the_changelog_is_read_to_its_end() {
+    let mut rig = counting();
+    assert_eq!(rig.calls(), ["ends?"]);
+    rig.answer(|purpose| *purpose == Purpose::Ends, ends(3));
+    assert_eq!(rig.calls(), ["restorer: assign 1", "restorer: seek 0 Earliest"]);
+    rig.done(&Purpose::RestoreAssign);
+    rig.done(&Purpose::RestoreSeek);
+    assert_eq!(rig.calls(), ["restorer: poll"]);
+    rig.polled([record(0, 0, "a", "1")].into());
+    let changes = [record(0, 0, "a", "x"), record(0, 1, "a", "xx")];
+    rig.engine.restored_to(&[(0, Offset(2))]);
+    let polled = Outcome::Polled(changes.into());
+    rig.answer(|purpose| *purpose == Purpose::RestorePoll, polled);
+    assert_eq!(rig.calls(), ["restorer: poll"], "a marker is still missing");
+    rig.engine.restored_to(&[(0, Offset(3))]);
+    rig.answer(|purpose| *purpose == Purpose::RestorePoll, Outcome::Polled([].into()));
+    rig.pass(Duration::ZERO);
+    assert_eq!(rig.calls(), ["begin"]);
+    rig.done(&Purpose::Begin);
+    assert_eq!(rig.calls(), ["send log a=xxx"]);
+    let fixed = |ask: &Ask| matches!(ask, Ask::Producer(_, Op::Send(record)) if record.partition == Some(0));
+    assert!(rig.asks.iter().any(fixed), "the changelog has the input's partitions");
+}
+
+#[test]
+fn state_of_an_aborted_transaction_is_restored_anew() {
+    let mut rig = counting();
+    rig.answer(|purpose| *purpose == Purpose::Ends, ends(0));
+    rig.done(&Purpose::RestoreAssign);
+    rig.done(&Purpose::RestoreSeek);
+    rig.engine.restored_to(&[(0, Offset(0))]);
+    rig.polled([record(0, 0, "a", "1")].into());
+    rig.answer(|purpose| *purpose == Purpose::RestorePoll, Outcome::Polled([].into()));
+    rig.pass(Duration::ZERO);
+    rig.done(&Purpose::Begin);
+    let timed_out = Outcome::Failed(ErrorCode::RequestTimedOut);
+    rig.answer(|purpose| matches!(purpose, Purpose::Send(..)), timed_out);
+    rig.done(&Purpose::EndAbort);
+    let calls: alloc::vec::Vec<String> = rig.calls();
+    assert_eq!(calls, ["committed? 1", "ends?"]);
+}
