@@ -177,8 +177,8 @@ impl Coordinators {
         }
     }
 
-    /// T2: the decision that a marker carries out. A marker that ends nothing may be a repetition of
-    /// an old one.
+    /// T2: the decision that a marker carries out. A marker that ends nothing may repeat an old
+    /// one.
     pub fn check_marker(
         &self,
         id: PartitionId,
@@ -194,7 +194,8 @@ impl Coordinators {
         let kind = if closed.commit { "commit" } else { "abort" };
         tally.expect(Check::MarkerAttribution, fits, || {
             format!(
-                "the {kind} marker at {id} {marker} (producer {producer}, epoch {epoch}) ends the                  records from {}, but what its coordinator decided for that epoch is {}",
+                "the {kind} marker at {id} {marker} (producer {producer}, epoch {epoch}) ends the \
+                 records from {}, but what its coordinator decided for that epoch is {}",
                 open.first,
                 decided.map_or("nothing", |decided| if decided.commit { "commit" } else { "abort" })
             )
