@@ -23,13 +23,20 @@ fn run(defect: Defect, overrides: &[String]) -> Report {
     execute(&scenario, scenario.seed)
 }
 
-/// Groups, transactions and applications: the rules are being written, their directed scenarios
-/// come with the workloads that they need. A file that is there counts.
+/// Their directed scenarios need applications that do not run in the simulator yet. A file that is
+/// there counts.
+const PENDING: [Defect; 7] = [
+    Defect::ProcessThenCommitNoDedupe,
+    Defect::ZombieConsumerEffect,
+    Defect::ReadUncommittedLedger,
+    Defect::LedgerCheckThenAct,
+    Defect::LedgerSplitLegs,
+    Defect::DedupeKeyExpiry,
+    Defect::RetryFreshId,
+];
+
 fn is_pending(defect: Defect) -> bool {
-    let begins = Defect::ALL.iter().position(|other| *other == Defect::SeqReuseAfterAbort);
-    let ends = Defect::ALL.iter().position(|other| *other == Defect::RetryFreshId);
-    let (begins, ends) = (begins.expect("a switch"), ends.expect("a switch"));
-    Defect::ALL[begins..=ends].contains(&defect) && !file(defect).exists()
+    PENDING.contains(&defect) && !file(defect).exists()
 }
 
 #[test]

@@ -197,7 +197,11 @@ impl Coordinators {
                 "the {kind} marker at {id} {marker} (producer {producer}, epoch {epoch}) ends the \
                  records from {}, but what its coordinator decided for that epoch is {}",
                 open.first,
-                decided.map_or("nothing", |decided| if decided.commit { "commit" } else { "abort" })
+                decided.map_or("nothing", |decided| if decided.commit {
+                    "commit"
+                } else {
+                    "abort"
+                })
             )
         });
         tally.expect(Check::MarkerAttribution, !fits || named.is_none_or(enrolled), || {
