@@ -60,7 +60,7 @@ def partitions():
     grow("grow on an unknown broker", name("b"), 4, [[77]])
     grow("grow with too few assignments", name("b"), 6, [[1]])
     grow("grow only to validate", name("b"), 9, validate_only=True)
-    settled(lambda: len(described("b").result().partitions) == 3)
+    settled(lambda: code(described("b")) == 0 and len(described("b").result().partitions) == 3)
     say("partitions", [p.id for p in described("b").result().partitions])
     say("describe what is not there", code(described("nowhere")))
 
@@ -84,6 +84,7 @@ def configs():
     keys = ["cleanup.policy", "compression.type", "delete.retention.ms", "max.compaction.lag.ms", "max.message.bytes",
             "message.timestamp.type", "min.cleanable.dirty.ratio", "min.compaction.lag.ms", "min.insync.replicas",
             "retention.bytes", "retention.ms", "segment.bytes", "unclean.leader.election.enable"]
+    settled(lambda: config(name("b"), *keys[:1]) != 3)
     described = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name("b"))])
     entries = next(iter(described.values())).result()
     for key in keys:

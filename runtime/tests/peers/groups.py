@@ -4,7 +4,7 @@ import time
 
 from common import SERVERS, SILENT, admin, code, name, say, settled, together
 from confluent_kafka import (Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, ConsumerGroupType, KafkaError,
-                             TopicPartition)
+                             TopicCollection, TopicPartition)
 from confluent_kafka.admin import NewTopic
 
 
@@ -63,6 +63,8 @@ class Member:
 
 def create(topic, partitions, replicas=1):
     admin.create_topics([NewTopic(name(topic), partitions, replicas)])[name(topic)].result()
+    described = lambda: admin.describe_topics(TopicCollection([name(topic)]))[name(topic)]
+    assert settled(lambda: code(described()) == 0), "brokers hear of it a little later"
 
 
 def share(how, exact, **settings):

@@ -2,7 +2,9 @@
 
 usage: pipeline.py BOOTSTRAP PREFIX fill | copy WORKER | watch
 """
+import os
 import sys
+import threading
 import time
 
 from common import SERVERS, SILENT, name, settled
@@ -40,8 +42,17 @@ def rewind(consumer):
         consumer.seek(TopicPartition(place.topic, place.partition, max(place.offset, 0)))
 
 
+def end_if_stuck(moved):
+    """librdkafka waits on for brokers that are down, even when it is told to end: the process ends as in a crash."""
+    while time.time() - moved[0] < 8:
+        time.sleep(0.2)
+    os._exit(1)
+
+
 def copy(worker):
-    """Ends with an error when its transactions cannot go on; the test starts it again."""
+    """Ends with an error when its transactions cannot go on, or when nothing moves; the test starts it again."""
+    moved = [time.time()]
+    threading.Thread(target=end_if_stuck, args=(moved,), daemon=True).start()
     consumer = Consumer({**COMMON, "group.id": name("pipeline"), "group.instance.id": worker, "auto.offset.reset": "earliest",
                          "enable.auto.commit": False, "isolation.level": "read_committed", "fetch.wait.max.ms": 100,
                          "session.timeout.ms": 6000, "heartbeat.interval.ms": 500}, logger=SILENT)
@@ -49,9 +60,14 @@ def copy(worker):
     consumer.subscribe([name("in")])
     producer.init_transactions(60)
     while True:
-        messages = [message for message in consumer.consume(250, 0.2) if not message.error()]
+        messages = consumer.consume(250, 0.2)
+        for message in messages:
+            # What ends a consumer ends the process.
+            if message.error():
+                os._exit(1)
         if not messages:
             continue
+        moved[0] = time.time()
         producer.begin_transaction()
         try:
             for message in messages:
@@ -60,7 +76,7 @@ def copy(worker):
             producer.commit_transaction(30)
         except KafkaException as failure:
             if not failure.args[0].txn_requires_abort():
-                raise
+                os._exit(1)
             producer.abort_transaction(30)
             rewind(consumer)
 
