@@ -172,3 +172,117 @@ impl Coordinator {
 pub(crate) const fn is_elsewhere(error: ErrorCode) -> bool {
     matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::network::{NetworkConfig, News};
+    use crate::client::testing::{endpoint, metadata, ms, secs};
+    use crate::ids::{ConnId, CorrelationId};
+    use crate::machine::{Effect, Input};
+    use crate::message::coordinator::FoundCoordinator;
+
+    const BACKOFF: Backoff = Backoff { base: ms(100), max: ms(1_000) };
+
+    struct Rig {
+        network: Network<()>,
+        coordinator: Coordinator,
+        rng: Rng,
+        out: Effects,
+    }
+
+    impl Rig {
+        /// Connected to broker 1.
+        fn new() -> Self {
+            let config = NetworkConfig {
+                space: 3,
+                request_timeout: secs(2),
+                metadata_max_age: secs(300),
+                retry: BACKOFF,
+                reconnect: BACKOFF,
+                auto_create_topics: false,
+            };
+            let mut network = Network::new([endpoint(1)].into(), config);
+            network.metadata.update(&metadata(&[(1, 3)]));
+            let coordinator = Coordinator::new(CoordinatorKind::Group, "g".into(), BACKOFF);
+            let (rng, out) = (Rng::from_number(1), Effects::new());
+            let mut rig = Rig { network, coordinator, rng, out };
+            rig.network.ready(Instant::ZERO, NodeId(1), &mut rig.out);
+            rig.opens(0);
+            rig
+        }
+
+        fn opens(&mut self, number: u64) {
+            let opened = Input::Opened { conn: ConnId::outbound(3, number) };
+            self.network.take(Instant::ZERO, opened, &mut self.rng, &mut self.out);
+            self.out = Effects::new();
+        }
+
+        fn reach(&mut self, now: Instant) -> Reach {
+            let Rig { network, coordinator, rng, out } = self;
+            coordinator.reach(now, network, (), rng, out)
+        }
+
+        /// Answers the lookup of that number.
+        fn found(&mut self, now: Instant, lookup: u32, error: ErrorCode, node: i32) {
+            let endpoint = error.is_ok().then(|| endpoint(node));
+            let found = FoundCoordinator { key: "g".into(), error, node: NodeId(node), endpoint };
+            let coordinators = [found].into();
+            let response = FindCoordinatorResponse { coordinators };
+            let response = Arc::new(Response::FindCoordinator(response));
+            let (conn, correlation) = (ConnId::outbound(3, 0), CorrelationId(lookup));
+            let input = Input::Response { conn, correlation, response };
+            let news = self.network.take(now, input, &mut self.rng, &mut self.out);
+            let News::Answer(_, (), response) = news else { panic!("nobody has asked") };
+            let Rig { network, coordinator, rng, .. } = self;
+            coordinator.found(now, &response, network, rng).expect("worth another try");
+        }
+
+        fn lookups(&self) -> usize {
+            let sent = self.out.as_slice().iter();
+            sent.filter(|effect| matches!(effect, Effect::Send { .. })).count()
+        }
+    }
+
+    #[test]
+    fn who_was_found_is_kept_until_it_says_no() {
+        let (mut rig, now) = (Rig::new(), Instant::ZERO);
+        assert_eq!(rig.reach(now), Reach::Wait(None));
+        assert_eq!((rig.reach(now), rig.lookups()), (Reach::Wait(None), 1), "asked once");
+        rig.found(now, 0, ErrorCode::None, 2);
+        assert_eq!(rig.coordinator.node(), Some(NodeId(2)));
+        assert_eq!(rig.reach(now), Reach::Wait(None), "it is dialled");
+        rig.opens(1);
+        assert_eq!(rig.reach(now), Reach::Ready(NodeId(2)));
+        rig.coordinator.forget(NodeId(1));
+        assert_eq!(rig.coordinator.node(), Some(NodeId(2)), "another one's word does not count");
+        rig.coordinator.forget(NodeId(2));
+        assert_eq!((rig.reach(now), rig.lookups()), (Reach::Wait(None), 1));
+    }
+
+    #[test]
+    fn a_lookup_without_a_result_is_made_again_later() {
+        let (mut rig, now) = (Rig::new(), Instant::ZERO);
+        rig.reach(now);
+        rig.found(now, 0, ErrorCode::CoordinatorNotAvailable, -1);
+        let Reach::Wait(Some(at)) = rig.reach(now) else { panic!("it waits") };
+        assert!(at >= now + ms(80) && at <= now + ms(120), "{at:?}");
+        assert_eq!(rig.reach(at), Reach::Wait(None));
+        assert_eq!(rig.lookups(), 2);
+        rig.coordinator.unanswered(at, &mut rig.rng);
+        let Reach::Wait(Some(next)) = rig.reach(at) else { panic!("it waits") };
+        assert!(next >= at + ms(160), "longer than before");
+    }
+
+    #[test]
+    fn one_that_cannot_be_reached_is_asked_for_again() {
+        let (mut rig, now) = (Rig::new(), Instant::ZERO);
+        rig.reach(now);
+        rig.found(now, 0, ErrorCode::None, 2);
+        rig.reach(now);
+        let refused = Input::Closed { conn: ConnId::outbound(3, 1) };
+        rig.network.take(now, refused, &mut rig.rng, &mut rig.out);
+        assert!(matches!(rig.reach(now), Reach::Wait(Some(_))));
+        assert_eq!(rig.coordinator.node(), None);
+    }
+}

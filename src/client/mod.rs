@@ -1,8 +1,8 @@
 //! The processes that use brokers: producer, consumer and admin, all machines that an application
 //! calls by [`Op`](crate::op::Op).
 //!
-//! [`metadata`] is what a client knows of the cluster, `network` its connections; the rest is one
-//! room for each kind of client. Outcomes are exact: `Failed` surely had no effect, `Unknown` may
+//! [`metadata`] is what a client knows of the cluster, `network` its connections, `coordinator` who
+//! coordinates its group or its transactions; the rest is one room for each kind of client. Outcomes are exact: `Failed` surely had no effect, `Unknown` may
 //! have had.
 
 pub mod admin;

@@ -136,7 +136,8 @@ impl<M: Machine> Script<M> {
         let Effect::Send { conn, correlation, request } = effect else { return None };
         let response = if matches!(&*request, Request::Metadata(_)) {
             Response::Metadata(self.metadata.clone())
-        } else if matches!(&*request, Request::InitProducerId(asked) if asked.transactional_id.is_none())
+        } else if let Request::InitProducerId(asked) = &*request
+            && asked.transactional_id.is_none()
         {
             Response::InitProducerId(InitProducerIdResponse {
                 error: ErrorCode::None,
@@ -196,10 +197,10 @@ impl<M: Machine> Script<M> {
     }
 }
 
-pub fn secs(seconds: u64) -> Duration {
+pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub fn ms(millis: u64) -> Duration {
+pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }

@@ -11,7 +11,7 @@ use crate::client::producer::{Identity, Producer};
 use crate::defect::Defect;
 use crate::error::ErrorCode;
 use crate::event::{Event, Mark};
-use crate::ids::{NodeId, Offset, ProducerEpoch, ProducerId};
+use crate::ids::{LeaderEpoch, NodeId, Offset, ProducerEpoch, ProducerId};
 use crate::machine::{Effect, Effects};
 use crate::message::produce::{
     Acks, InitProducerIdRequest, InitProducerIdResponse, ProducePartition, ProduceRequest,
@@ -122,8 +122,7 @@ impl Producer {
         haste: Haste,
         out: &mut Effects,
     ) -> bool {
-        let (acks, limit) = (self.acks(), self.setup.config.max_request_size);
-        let limit = usize::try_from(limit).expect("32 bits fit");
+        let limit = usize::try_from(self.setup.config.max_request_size).expect("32 bits fit");
         let count = self.accumulator.queues.len();
         let (mut picked, mut size, mut any_ready) = (Vec::new(), 0, false);
         for step in 0..count {
@@ -146,6 +145,20 @@ impl Producer {
             return false;
         }
         self.turn = picked.first().map_or(0, |(index, ..)| index + 1);
+        self.send_batches(now, node, order, picked, out);
+        true
+    }
+
+    /// One request with these batches: queue, place in it, and the epoch of its leader.
+    fn send_batches(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        order: Order,
+        picked: Vec<(usize, usize, LeaderEpoch)>,
+        out: &mut Effects,
+    ) {
+        let acks = self.acks();
         let mut partitions = Vec::with_capacity(picked.len());
         let mut sent = Vec::with_capacity(picked.len());
         let (max, defects) = (self.setup.config.sequence_max, self.setup.defects);
@@ -184,7 +197,6 @@ impl Producer {
         } else {
             self.network.send(now, node, request, Sent::Produce(sent), out);
         }
-        true
     }
 
     /// acks=0: what is sent is done.
