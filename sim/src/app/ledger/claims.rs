@@ -8,7 +8,7 @@ use seedlog::client::app::ledger::{EXTERNAL, TRANSIT, balance_key};
 use seedlog::event::{ApplicationNote, AppliedNote, Event};
 use seedlog::ids::TopicName;
 
-use crate::check::{Invariant, Visible};
+use crate::check::{Check, Invariant, Visible};
 
 /// One change of one account.
 struct Move<'a> {
@@ -49,6 +49,10 @@ macro_rules! claim {
     ($name:ident) => {
         fn name(&self) -> &str {
             stringify!($name)
+        }
+
+        fn promise(&self) -> Check {
+            Check::$name
         }
 
         fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {

@@ -9,7 +9,7 @@ use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
 
 use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, host, number};
-use crate::check::Invariant;
+use crate::check::{DeterministicFold, Invariant, LedgerCycles};
 use claims::{AsAsked, Conservation, NoDoubleSpend, NoOverdraft};
 pub use feed::LedgerFeed;
 
@@ -67,8 +67,10 @@ impl AppKind for LedgerKind {
         vec![
             Box::new(NoOverdraft::new(postings.clone(), self.limit)),
             Box::new(NoDoubleSpend::new(postings.clone())),
-            Box::new(AsAsked::new(requests)),
-            Box::new(Conservation::new(postings)),
+            Box::new(AsAsked::new(requests.clone())),
+            Box::new(Conservation::new(postings.clone())),
+            Box::new(DeterministicFold::new(postings.clone())),
+            Box::new(LedgerCycles::new(requests, postings)),
         ]
     }
 
