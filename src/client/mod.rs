@@ -2,8 +2,8 @@
 //! calls by [`Op`](crate::op::Op).
 //!
 //! [`metadata`] is what a client knows of the cluster, `network` its connections, `coordinator` who
-//! coordinates its group or its transactions; the rest is one room for each kind of client. Outcomes are exact: `Failed` surely had no effect, `Unknown` may
-//! have had.
+//! coordinates its group or its transactions; the rest is one room for each kind of client.
+//! Outcomes are exact: `Failed` surely had no effect, `Unknown` may have had.
 
 pub mod admin;
 pub mod app;
