@@ -23,26 +23,10 @@ fn run(defect: Defect, overrides: &[String]) -> Report {
     execute(&scenario, scenario.seed)
 }
 
-/// Their directed scenarios need applications that do not run in the simulator yet. A file that is
-/// there counts.
-const PENDING: [Defect; 7] = [
-    Defect::ProcessThenCommitNoDedupe,
-    Defect::ZombieConsumerEffect,
-    Defect::ReadUncommittedLedger,
-    Defect::LedgerCheckThenAct,
-    Defect::LedgerSplitLegs,
-    Defect::DedupeKeyExpiry,
-    Defect::RetryFreshId,
-];
-
-fn is_pending(defect: Defect) -> bool {
-    PENDING.contains(&defect) && !file(defect).exists()
-}
-
 #[test]
 fn every_switch_is_found_by_its_scenario_and_nothing_is_found_without_it() {
     let mut wrong = Vec::new();
-    for defect in Defect::ALL.iter().copied().filter(|defect| !is_pending(*defect)) {
+    for defect in Defect::ALL.iter().copied() {
         let on = run(defect, &[]);
         if on.verdict != Verdict::Violated {
             wrong.push(format!("{defect}: {:?} with the switch on: {}", on.verdict, on.why));
