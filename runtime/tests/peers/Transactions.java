@@ -150,7 +150,7 @@ class Transactions {
         try (Writer patient = new Writer("fenced", "patient", "transaction.timeout.ms", 3_600_000)) {
             Answers.say("timeout too long", Answers.thrown(patient::init));
         }
-        Writer late = new Writer("fenced", "late", "transaction.timeout.ms", 1_000).init();
+        Writer late = new Writer("fenced", "late", "transaction.timeout.ms", 5_000).init();
         late.producer.beginTransaction();
         late.send("f");
         Groups.until(() -> state("late").equals("CompleteAbort"));

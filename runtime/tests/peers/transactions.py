@@ -139,7 +139,7 @@ def fenced():
 
 def late():
     create("late", 1)
-    writer = Writer("late", "late", transaction_timeout_ms=1000, message_timeout_ms=1000).init()
+    writer = Writer("late", "late", transaction_timeout_ms=5000, message_timeout_ms=5000).init()
     writer.producer.begin_transaction()
     writer.send("a")
     settled(lambda: end("late", IsolationLevel.READ_COMMITTED) > 0)
