@@ -21,8 +21,8 @@ pub use door::Simulation;
 /// processors, feeds and invariants of one's own. `SEED=42 cargo test` runs that seed alone.
 ///
 /// # Panics
-/// If the scenario cannot be read, or a run is not held: with its report, and the command that makes
-/// that run again.
+/// If the scenario cannot be read, or a run is not held: with its report, and the command that
+/// makes that run again.
 pub fn check(simulation: impl Into<Simulation>, seeds: Range<u64>) {
     simulation.into().check(seeds);
 }

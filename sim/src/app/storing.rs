@@ -13,8 +13,8 @@ impl Application for Store {
     }
 }
 
-/// What every registry knows as [`STORE`](super::STORE). No `[[app]]` names it: it is there where an
-/// application wants one. It keeps everything in memory, so no fault source crashes it.
+/// What every registry knows as [`STORE`](super::STORE). No `[[app]]` names it: it is there where
+/// an application wants one. It keeps everything in memory, so no fault source crashes it.
 #[derive(Clone)]
 pub struct StoreKind;
 

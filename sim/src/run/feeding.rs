@@ -52,8 +52,8 @@ impl Run {
     }
 
     /// What an application has sent to itself (a message that goes round once more), and has not
-    /// done with. In transactions, what else lies at the end of a log is not known: nothing is asked
-    /// then.
+    /// done with. In transactions, what else lies at the end of a log is not known: nothing is
+    /// asked then.
     fn unprocessed_by_itself(&self) -> Option<String> {
         let view = self.view();
         for app in self.scenario.apps.iter().filter(|app| !app.is_exactly_once()) {

@@ -1,5 +1,5 @@
-//! An application that is a member of a group: it takes what the group gives it, and commits how far
-//! it has come.
+//! An application that is a member of a group: it takes what the group gives it, and commits how
+//! far it has come.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

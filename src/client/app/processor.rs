@@ -17,9 +17,10 @@ pub type State = BTreeMap<Bytes, Bytes>;
 
 /// What an application does with each record.
 ///
-/// It runs to completion and waits for nothing: what it wants done it asks of the context. How often
-/// a record comes is what the application's delivery mode says. What a processor keeps in fields of
-/// its own is its to lose; what the context keeps as state comes and goes with the partition.
+/// It runs to completion and waits for nothing: what it wants done it asks of the context. How
+/// often a record comes is what the application's delivery mode says. What a processor keeps in
+/// fields of its own is its to lose; what the context keeps as state comes and goes with the
+/// partition.
 pub trait Processor: Clone {
     fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>);
 

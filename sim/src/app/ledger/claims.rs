@@ -168,8 +168,8 @@ impl Invariant for Conservation {
     claim!(Conservation);
 }
 
-/// A request changes each balance by what it asks for, and by nothing else. Whoever writes a balance
-/// that was read a while ago takes back what others did in between.
+/// A request changes each balance by what it asks for, and by nothing else. Whoever writes a
+/// balance that was read a while ago takes back what others did in between.
 #[derive(Clone)]
 pub struct AsAsked {
     requests: TopicName,

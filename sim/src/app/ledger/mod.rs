@@ -1,4 +1,5 @@
-//! `kind = "ledger"`: money, in one of three designs, what it is asked for, and what must stay true.
+//! `kind = "ledger"`: money, in one of three designs, what it is asked for, and what must stay
+//! true.
 
 mod claims;
 mod feed;

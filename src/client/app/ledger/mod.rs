@@ -6,8 +6,8 @@
 //! - `atomic`: the store checks and applies all legs, and keeps the request's id, in one unit (the
 //!   contract of a script in Redis); its fencing token keeps out who lost the partition;
 //! - `transactions`: balances are state of one partition each, kept in a changelog; postings,
-//!   changelog and position are one transaction. Money on its way to an account of another partition
-//!   lies on the account [`TRANSIT`].
+//!   changelog and position are one transaction. Money on its way to an account of another
+//!   partition lies on the account [`TRANSIT`].
 //!
 //! [`format`] is what requests and postings look like; `legs` what a request does to whom.
 
@@ -66,8 +66,8 @@ impl Setting for Design {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerSetup {
     pub design: Design,
-    /// The input. With transactions its key must be [`LedgerRequest::account`], so that each account
-    /// has one writer.
+    /// The input. With transactions its key must be [`LedgerRequest::account`], so that each
+    /// account has one writer.
     pub requests: TopicName,
     /// Where the legs of accepted requests go, with transactions. The other designs' truth is in
     /// the store.

@@ -161,7 +161,10 @@ fn nothing_is_processed_before_the_changelog_is_read_to_its_end() {
     assert_eq!(rig.calls(), ["begin"]);
     rig.done(&Purpose::Begin);
     assert_eq!(rig.calls(), ["send log a=xxx"]);
-    let fixed = |ask: &Ask| matches!(ask, Ask::Producer(_, Op::Send(record)) if record.partition == Some(0));
+    let fixed = |ask: &Ask| {
+        let Ask::Producer(_, Op::Send(record)) = ask else { return false };
+        record.partition == Some(0)
+    };
     assert!(rig.asks.iter().any(fixed), "the changelog has the input's partitions");
 }
 
