@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use seedlog::client::app::ledger::EXTERNAL;
 use seedlog::client::app::ledger::format::{Action, LedgerRequest, Posting};
 use seedlog::event::{ApplicationNote, AppliedNote, Event};
 use seedlog::ids::TopicName;
@@ -115,8 +116,12 @@ impl LedgerCycles {
 
     fn asked(&mut self, request: &LedgerRequest) {
         let wanted = match &request.action {
-            Action::Fund { account, amount } => vec![(account.clone(), *amount)],
-            Action::Spend { account, amount, .. } => vec![(account.clone(), -amount)],
+            Action::Fund { account, amount } => {
+                vec![(EXTERNAL.to_owned(), -amount), (account.clone(), *amount)]
+            }
+            Action::Spend { account, amount, .. } => {
+                vec![(account.clone(), -amount), (EXTERNAL.to_owned(), *amount)]
+            }
             Action::Transfer { from, to, amount } => {
                 vec![(from.clone(), -amount), (to.clone(), *amount)]
             }
