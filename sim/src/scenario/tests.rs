@@ -339,7 +339,10 @@ proptest! {
 
     #[test]
     fn no_script_line_makes_it_panic(text in "[a-z0-9 ()\\[\\],.<>=+$-]{0,40}") {
-        let names = script::Names { brokers: 3, controllers: 3, producers: 1, consumers: 1, stores: 1, feeds: 1, apps: 2 };
+        let (brokers, controllers, producers, consumers) = (3, 3, 1, 1);
+        let (stores, feeds, apps) = (1, 1, 2);
+        let names =
+            script::Names { brokers, controllers, producers, consumers, stores, feeds, apps };
         let _ = script::action::action(&names, &text);
         let _ = script::condition::condition(&names, &text);
     }
