@@ -18,13 +18,9 @@ struct Move<'a> {
 }
 
 fn applied(event: &Event) -> Option<&AppliedNote> {
-    match event {
-        Event::Application(note) => match &**note {
-            ApplicationNote::Applied(applied) => Some(applied),
-            _ => None,
-        },
-        _ => None,
-    }
+    let Event::Application(note) = event else { return None };
+    let ApplicationNote::Applied(applied) = &**note else { return None };
+    Some(applied)
 }
 
 /// What the store has changed at once; without what only counts.
