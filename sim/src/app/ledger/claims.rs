@@ -117,6 +117,10 @@ impl NoDoubleSpend {
     }
 
     fn moved(&mut self, moved: &Move<'_>) -> Result<(), String> {
+        // What comes from outside is not spent by anybody.
+        if moved.account == EXTERNAL {
+            return Ok(());
+        }
         let key = (moved.request.to_string(), moved.account.to_string(), moved.delta > 0);
         if self.done.insert(key) {
             return Ok(());
@@ -178,11 +182,11 @@ impl AsAsked {
     }
 }
 
-/// What a whole request does to each balance.
+/// What a whole request does to each account of somebody's.
 fn wanted(action: &Action) -> Vec<(&str, i64)> {
     match action {
-        Action::Fund { account, amount } => vec![(EXTERNAL, -amount), (account, *amount)],
-        Action::Spend { account, amount, .. } => vec![(account, -amount), (EXTERNAL, *amount)],
+        Action::Fund { account, amount } => vec![(account, *amount)],
+        Action::Spend { account, amount, .. } => vec![(account, -amount)],
         Action::Transfer { from, to, amount } => vec![(from, -amount), (to, *amount)],
         Action::Credit { .. } => Vec::new(),
     }
