@@ -91,6 +91,11 @@ impl Checkers {
         if self.is_shard_excused(&note.group) {
             return;
         }
+        // A log that lost what was read takes its readers back (`everything` without its atlas,
+        // seed 33).
+        let read = self.partition_id(&note.topic, note.partition);
+        let read = read.and_then(|id| self.partitions.get(&id));
+        let is_cut = read.is_some_and(|partition| partition.excused);
         let exists = self.image.names.get(&note.topic).is_some_and(|id| !self.reborn.contains(id));
         let Checkers { groups, tally, .. } = self;
         if note.producer.is_none() {
@@ -99,7 +104,7 @@ impl Checkers {
         if note.offset == Offset::NONE && exists {
             groups.membership.check_removal(note, tally);
         }
-        groups.offsets.noted(note, tally);
+        groups.offsets.noted(note, is_cut, tally);
     }
 
     /// A batch of `__consumer_offsets` was committed, and perhaps ends a transaction.

@@ -129,7 +129,7 @@ impl Offsets {
     }
 
     /// G3, G6. A coordinator says that an offset is committed.
-    pub fn noted(&mut self, note: &OffsetNote, tally: &mut Tally) {
+    pub fn noted(&mut self, note: &OffsetNote, is_cut: bool, tally: &mut Tally) {
         let key = (Arc::clone(&note.group), (note.topic.clone(), note.partition));
         let kept = self.kept.entry(key).or_default();
         let commit = Commit { offset: note.offset, at: note.at };
@@ -166,7 +166,7 @@ impl Offsets {
             // A member's own commits may overtake each other on their way.
             let own = *member == note.member || note.member.is_empty();
             let removed = note.offset == Offset::NONE;
-            let holds = own || removed || note.offset >= said.offset;
+            let holds = own || removed || is_cut || note.offset >= said.offset;
             tally.expect(Check::OffsetMonotone, holds, || {
                 format!(
                     "{} falls from {}, which member {member:?} had committed",
