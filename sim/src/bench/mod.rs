@@ -1,5 +1,6 @@
 //! `sim bench`: what the simulator itself costs, one line a workload.
 
+mod everything;
 mod failover;
 mod footprint;
 mod measure;
@@ -38,7 +39,7 @@ const TOYS: [Toy; 8] = [
 /// The names of all workloads, in the order in which they run.
 pub fn workloads() -> impl Iterator<Item = &'static str> {
     let real = [failover::WITH_CHECKERS, failover::WITHOUT, failover::FORK];
-    TOYS.iter().map(|toy| toy.name).chain(real).chain(failover::LONG)
+    TOYS.iter().map(|toy| toy.name).chain(real).chain(failover::LONG).chain([everything::NAME])
 }
 
 /// Runs the workloads whose names contain one of `filters` (all of them if there is none), and
@@ -53,6 +54,7 @@ pub fn run(filters: &[String], json: bool, out: &mut impl Write) -> std::io::Res
         let measure = match TOYS.iter().find(|toy| toy.name == name) {
             Some(toy) => run_toy(toy, EVENTS),
             None if name == failover::FORK => failover::fork(),
+            None if name == everything::NAME => everything::run(),
             None if failover::LONG.contains(&name) => failover::long(name),
             None => failover::run(name == failover::WITH_CHECKERS),
         };
