@@ -340,6 +340,28 @@ fn a_commit_of_an_old_generation_fails_and_one_at_the_wrong_broker_is_tried_agai
 }
 
 #[test]
+fn a_commit_to_be_tried_again_waits_for_the_end_of_the_round() {
+    let name = "cooperative-sticky";
+    let config = ConsumerConfig {
+        partition_assignment_strategy: AssignmentStrategy::CooperativeSticky,
+        retry_backoff: secs(5),
+        retry_backoff_max: secs(5),
+        ..settings()
+    };
+    let mut script = holding(member_with(config, None, Defects::NONE), name, &[0]);
+    script.call(5, Op::Commit(None));
+    let asked = asked_of(&mut script, is_commit);
+    script.answer(&asked, committed(ErrorCode::CoordinatorLoadInProgress, &[0]));
+    beat(&mut script, ErrorCode::RebalanceInProgress);
+    script.pass(secs(5));
+    assert!(!is_asked(&script, is_commit), "it has no generation to commit in");
+    round(&mut script, 2, name, &[0]);
+    let asked = asked_of(&mut script, is_commit);
+    let Request::OffsetCommit(request) = &*asked.request else { panic!("just found") };
+    assert_eq!(request.committer.generation, 2);
+}
+
+#[test]
 fn nobody_commits_what_is_not_theirs() {
     let mut script = holding(member(AssignmentStrategy::Range), "range", &[0]);
     let position = Position {

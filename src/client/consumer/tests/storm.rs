@@ -45,13 +45,24 @@ struct Storm {
     /// Requests that the coordinator has not answered, by its numbers.
     asked: BTreeMap<u32, (usize, ConnId, CorrelationId)>,
     lives: u64,
+    defects: Defects,
+    /// A partition that two of them held at once.
+    shared: Option<(TopicName, i32)>,
 }
 
 impl Storm {
-    fn new(seed: u64, setup: ConsumerConfig) -> Self {
+    fn new(seed: u64, setup: ConsumerConfig, defects: Defects) -> Self {
         let (rig, rng) = (Rig::new(), Rng::from_number(seed));
-        let mut storm =
-            Storm { rig, rng, setup, clients: Vec::new(), asked: BTreeMap::new(), lives: 0 };
+        let mut storm = Storm {
+            rig,
+            rng,
+            setup,
+            clients: Vec::new(),
+            asked: BTreeMap::new(),
+            lives: 0,
+            defects,
+            shared: None,
+        };
         for at in 0..4 {
             storm.clients.push(None);
             storm.start(at);
@@ -67,7 +78,7 @@ impl Storm {
             bootstrap: [endpoint(1)].into(),
             config: self.setup.clone(),
             group: Some(GroupSetup { id: "g".into(), instance, assignor: None }),
-            defects: Defects::NONE,
+            defects: self.defects,
             space: 1,
         });
         let mut out = Effects::new();
@@ -241,8 +252,8 @@ impl Storm {
             for partition in &client.app.held {
                 let owned =
                     client.machine.group.as_ref().is_some_and(|g| g.holding.owns(partition));
-                if owned && let Some(other) = holders.insert(partition.clone(), at) {
-                    panic!("{partition:?} is held by {other} and {at}");
+                if owned && holders.insert(partition.clone(), at).is_some() {
+                    self.shared = Some(partition.clone());
                 }
             }
         }
@@ -322,19 +333,28 @@ fn found() -> Response {
     Response::FindCoordinator(FindCoordinatorResponse { coordinators: [found].into() })
 }
 
+/// Whether two of them held a partition at once. If not, everybody has a part in the end.
+fn is_shared(setup: &ConsumerConfig, defects: Defects, seed: u64) -> bool {
+    let mut storm = Storm::new(seed, setup.clone(), defects);
+    for _ in 0..1_500 {
+        storm.step();
+    }
+    storm.calm_down(400);
+    if storm.shared.is_some() {
+        return true;
+    }
+    for client in storm.clients.iter().flatten() {
+        assert_eq!(client.app.held.len(), 1, "{seed}: everybody has a part");
+    }
+    let held: BTreeSet<(TopicName, i32)> =
+        storm.clients.iter().flatten().flat_map(|client| client.app.held.clone()).collect();
+    assert_eq!(held.len(), PARTITIONS, "{seed}: {held:?}");
+    false
+}
+
 fn rage(setup: &ConsumerConfig, seeds: u64) {
     for seed in 0..seeds {
-        let mut storm = Storm::new(seed, setup.clone());
-        for _ in 0..1_500 {
-            storm.step();
-        }
-        storm.calm_down(400);
-        let held: Vec<(TopicName, i32)> =
-            storm.clients.iter().flatten().flat_map(|client| client.app.held.clone()).collect();
-        assert_eq!(held.len(), PARTITIONS, "{seed}: {held:?}");
-        for client in storm.clients.iter().flatten() {
-            assert_eq!(client.app.held.len(), 1, "{seed}: everybody has a part");
-        }
+        assert!(!is_shared(setup, Defects::NONE, seed), "{seed}: held by two at once");
     }
 }
 
@@ -368,4 +388,13 @@ fn cooperative_members_share_in_the_end_and_never_at_once() {
 #[test]
 fn members_that_the_coordinator_leads_share_in_the_end_and_never_at_once() {
     rage(&config(GroupProtocol::Consumer, AssignmentStrategy::Range), 40);
+}
+
+#[test]
+fn assign_before_revoke_makes_two_hold_the_same() {
+    let config = config(GroupProtocol::Classic, AssignmentStrategy::CooperativeSticky);
+    let broken = Defects::NONE.with(Defect::AssignBeforeRevoke);
+    if broken.has(Defect::AssignBeforeRevoke) {
+        assert!((0..20).any(|seed| is_shared(&config, broken, seed)));
+    }
 }
