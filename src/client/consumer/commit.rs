@@ -114,7 +114,7 @@ impl Consumer {
     /// Whether the first commit can be sent, once the coordinator is reachable. Gives up those that
     /// nothing can come of.
     pub(super) fn next_commit(&mut self, now: Instant, out: &mut Effects) -> bool {
-        loop {
+        while self.group.as_ref().is_some_and(|group| !group.commits.is_empty()) {
             let standing = self.standing(now);
             let Some(group) = &mut self.group else { return false };
             let Some(first) = group.commits.front() else { return false };
@@ -133,6 +133,7 @@ impl Consumer {
             };
             group.end_commit(error, out);
         }
+        false
     }
 
     pub(super) fn send_commit(&mut self, now: Instant, node: NodeId, out: &mut Effects) {
