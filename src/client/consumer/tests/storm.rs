@@ -169,36 +169,10 @@ impl Storm {
     fn reach(&mut self, at: usize) {
         let Some(client) = &mut self.clients[at] else { return };
         let Some((conn, correlation, request)) = client.outbox.pop_front() else { return };
-        let response = match &*request {
-            Request::Metadata(_) => Response::Metadata(metadata_here()),
-            Request::FindCoordinator(_) => found(),
-            // No leader has anything.
-            Request::Fetch(_) => {
-                Response::Fetch(FetchResponse { error: ErrorCode::None, partitions: Vec::new() })
-            }
-            Request::OffsetForLeaderEpoch(_) => {
-                let partitions = Vec::new();
-                Response::OffsetForLeaderEpoch(OffsetForLeaderEpochResponse { partitions })
-            }
-            Request::ListOffsets(asked) => Response::ListOffsets(ListOffsetsResponse {
-                partitions: asked
-                    .partitions
-                    .iter()
-                    .map(|p| ListedOffset {
-                        topic: p.topic.clone(),
-                        partition: p.partition,
-                        error: ErrorCode::None,
-                        timestamp: Timestamp::NONE,
-                        offset: Offset(0),
-                        leader_epoch: LeaderEpoch(0),
-                    })
-                    .collect(),
-            }),
-            other => {
-                let number = self.rig.send(other.clone());
-                self.asked.insert(number, (at, conn, correlation));
-                return;
-            }
+        let Some(response) = elsewhere(&request) else {
+            let number = self.rig.send((*request).clone());
+            self.asked.insert(number, (at, conn, correlation));
+            return;
         };
         let response = Arc::new(response);
         client.inbox.push_back(Input::Response { conn, correlation, response });
@@ -397,4 +371,34 @@ fn assign_before_revoke_makes_two_hold_the_same() {
     if broken.has(Defect::AssignBeforeRevoke) {
         assert!((0..20).any(|seed| is_shared(&config, broken, seed)));
     }
+}
+
+/// What brokers answer that have nothing to do with the group.
+fn elsewhere(request: &Request) -> Option<Response> {
+    if matches!(request, Request::Metadata(_)) {
+        return Some(Response::Metadata(metadata_here()));
+    }
+    if matches!(request, Request::FindCoordinator(_)) {
+        return Some(found());
+    }
+    // No leader has anything.
+    if matches!(request, Request::Fetch(_)) {
+        let nothing = FetchResponse { error: ErrorCode::None, partitions: Vec::new() };
+        return Some(Response::Fetch(nothing));
+    }
+    if matches!(request, Request::OffsetForLeaderEpoch(_)) {
+        let partitions = Vec::new();
+        let nothing = OffsetForLeaderEpochResponse { partitions };
+        return Some(Response::OffsetForLeaderEpoch(nothing));
+    }
+    let Request::ListOffsets(asked) = request else { return None };
+    let listed = asked.partitions.iter().map(|p| ListedOffset {
+        topic: p.topic.clone(),
+        partition: p.partition,
+        error: ErrorCode::None,
+        timestamp: Timestamp::NONE,
+        offset: Offset(0),
+        leader_epoch: LeaderEpoch(0),
+    });
+    Some(Response::ListOffsets(ListOffsetsResponse { partitions: listed.collect() }))
 }

@@ -10,6 +10,8 @@ use super::group::{
 };
 use super::*;
 use crate::config::AssignmentStrategy;
+use crate::message::Api;
+use crate::message::group::JoinGroupRequest;
 
 /// Gives whether it could be.
 type Trigger = (&'static str, fn(&mut Script<Consumer>) -> bool);
@@ -109,16 +111,22 @@ fn shown(script: &mut Script<Consumer>) -> String {
         };
         write!(line, "{standing}, holds {}", holds.unwrap_or_default()).expect("text grows");
         for asked in &script.unanswered {
-            let api = match &*asked.request {
-                Request::JoinGroup(request) if request.member.is_empty() => "join anew",
-                Request::JoinGroup(_) => "join",
-                Request::SyncGroup(_) => "sync",
-                Request::Heartbeat(_) => "beat",
-                Request::LeaveGroup(_) => "leave",
-                Request::FindCoordinator(_) => "look up",
-                _other => continue,
-            };
-            write!(line, " +{api}").expect("text grows");
+            let anew = |request: &JoinGroupRequest| request.member.is_empty();
+            if matches!(&*asked.request, Request::JoinGroup(request) if anew(request)) {
+                line.push_str(" +join anew");
+                continue;
+            }
+            let names = [
+                (Api::JoinGroup, "join"),
+                (Api::SyncGroup, "sync"),
+                (Api::Heartbeat, "beat"),
+                (Api::LeaveGroup, "leave"),
+                (Api::FindCoordinator, "look up"),
+            ];
+            let api = asked.request.api();
+            if let Some((_, name)) = names.iter().find(|(named, _)| *named == api) {
+                write!(line, " +{name}").expect("text grows");
+            }
         }
         if call == 1 {
             script.returned.clear();
