@@ -137,8 +137,11 @@ fn a_wrong_app_table_is_refused_with_its_place_and_a_cure() {
 
 #[test]
 fn a_feed_repeats_until_it_is_acknowledged_and_an_idle_application_is_found() {
-    let faults = "[[fault]]\nkind = \"crash\"\ntarget = \"feed\"\nevery = \"300ms\"\nfor = \"100ms\"\n\
-                  [[fault]]\nkind = \"crash\"\ntarget = \"app\"\nevery = \"300ms\"\nfor = \"100ms\"\n";
+    let crash = |target: &str| {
+        let often = "every = \"300ms\"\nfor = \"100ms\"";
+        format!("[[fault]]\nkind = \"crash\"\ntarget = \"{target}\"\n{often}\n")
+    };
+    let faults = crash("feed") + &crash("app");
     let scenario = Arc::new(read(&format!("{APP}{faults}")).expect("it reads"));
     let mut run = Run::new(&scenario, 3, true);
     run.finish_all();

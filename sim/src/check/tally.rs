@@ -107,7 +107,8 @@ checks! {
         "a transaction reads nothing that it wrote itself",
     CircularRead = "J11" "G1c"
         "no transactions read from each other in a circle",
-    StaleRead = "J12" "G2" "no requests to a ledger act on balances that others have changed meanwhile",
+    StaleRead = "J12" "G2"
+        "no requests to a ledger act on balances that others have changed meanwhile",
     LegalTransition = "T1" "LegalTxnTransition"
         "a transactional id goes from one state to the next only as the protocol allows",
     MarkerAttribution = "T2" "MarkerAttribution"

@@ -14,6 +14,7 @@ use crate::scenario::script::{
     Action, ClockAct, DiskAct, Group, Hold, LinkAct, NodeExpr, Number, Part, ProcessAct, Role,
     Side, Unflushed,
 };
+use crate::workload::Workload;
 use crate::world::{self, MessageKind, NetworkFaults, PowerLoss, ProcessId};
 
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,13 +50,7 @@ impl Run {
                 }
             }
             Action::Send(producer, topic, partition, records) => {
-                let Some(index) = self.producer(producer) else { return false };
-                for _ in 0..*records {
-                    let told = &mut self.workload.told;
-                    let producer = &mut self.workload.producers[index];
-                    producer.send(&mut self.world, topic, *partition, told);
-                }
-                self.tell_checkers();
+                return self.send_records(producer, topic, *partition, *records);
             }
             Action::Flush(producer) => {
                 let Some(index) = self.producer(producer) else { return false };
@@ -89,6 +84,22 @@ impl Run {
                 self.workload.admin.ask(&mut self.world, request);
             }
         }
+        true
+    }
+
+    fn send_records(
+        &mut self,
+        producer: &NodeExpr,
+        topic: &TopicName,
+        partition: Option<i32>,
+        records: u64,
+    ) -> bool {
+        let Some(index) = self.producer(producer) else { return false };
+        let Workload { producers, told, .. } = &mut self.workload;
+        for _ in 0..records {
+            producers[index].send(&mut self.world, topic, partition, told);
+        }
+        self.tell_checkers();
         true
     }
 

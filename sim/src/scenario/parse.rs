@@ -12,7 +12,7 @@ use seedlog::time::Duration;
 
 use super::faults::faults;
 use super::group::{CommitMode, GroupWork};
-use super::model::{Atlas, Cluster, Phases, Scenario, Topic};
+use super::model::{Atlas, Cluster, Phases, Scenario, Topic, Workload};
 use super::read::{Table, suggestion};
 use super::require::{promises, requirements};
 use super::script;
@@ -22,7 +22,7 @@ use super::topics::topics;
 use super::transactions::Transactions;
 use super::value::{Span, print_duration};
 use super::workload::workload;
-use crate::app::{self, Registry};
+use crate::app::{self, AppTable, FeedTable, Registry};
 
 pub(super) const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -53,14 +53,7 @@ impl Scenario {
         let atlas = atlas(&mut root, &cluster, &topics)?;
         let group = GroupWork::read(&mut root, &workload)?;
         let transactions = Transactions::read(&mut root, &workload)?;
-        let mut consumer: ConsumerConfig =
-            settings(&mut root, "consumer", ConsumerConfig::NAMES, consumer_set)?;
-        if place_of_setting(&text, "consumer", "auto.offset.reset").is_none() {
-            consumer.auto_offset_reset = OffsetReset::Earliest;
-        }
-        if let Some(group) = &group {
-            consumer.enable_auto_commit = group.commit == CommitMode::Auto;
-        }
+        let consumer = consumer(&mut root, &text, group.as_ref())?;
         let mut producer: ProducerConfig =
             settings(&mut root, "producer", ProducerConfig::NAMES, ProducerConfig::set)?;
         transaction_protocol(&mut root, &mut producer)?;
@@ -73,15 +66,8 @@ impl Scenario {
         let (apps, feeds) = (app::apps(&mut root, &around)?, app::feeds(&mut root, &around)?);
         let store = app::store(&apps, &around);
         workload.topics = app::unwritten(&topics, &apps, &feeds);
-        let names = script::Names {
-            brokers: cluster.brokers,
-            controllers: cluster.controllers,
-            producers: workload.producers,
-            consumers: workload.consumers,
-            stores: u32::from(store.is_some()),
-            feeds: u32_of(u64::try_from(feeds.len()).expect("a length fits u64")),
-            apps: apps.iter().map(|app| app.instances).sum(),
-        };
+        let hosted = (&apps[..], &feeds[..], store.is_some());
+        let names = names(&cluster, &workload, hosted);
         let mut broker = settings(&mut root, "broker", BrokerConfig::NAMES, BrokerConfig::set)?;
         keep_small(&text, &cluster, &mut broker);
         let scenario = Scenario {
@@ -177,6 +163,40 @@ fn transaction_protocol(root: &mut Table<'_>, producer: &mut ProducerConfig) -> 
             .map_err(|what| table.error("protocol", at, what, ""))?;
     }
     table.end()
+}
+
+/// The settings of consumers: what a scenario leaves open is what its checks need.
+fn consumer(
+    root: &mut Table<'_>,
+    text: &Text,
+    group: Option<&GroupWork>,
+) -> Result<ConsumerConfig, Error> {
+    let mut consumer: ConsumerConfig =
+        settings(root, "consumer", ConsumerConfig::NAMES, consumer_set)?;
+    if place_of_setting(text, "consumer", "auto.offset.reset").is_none() {
+        consumer.auto_offset_reset = OffsetReset::Earliest;
+    }
+    if let Some(group) = group {
+        consumer.enable_auto_commit = group.commit == CommitMode::Auto;
+    }
+    Ok(consumer)
+}
+
+/// Whom a script may name, with its applications, its feeds, and whether there is a store.
+fn names(
+    cluster: &Cluster,
+    workload: &Workload,
+    (apps, feeds, store): (&[Arc<AppTable>], &[Arc<FeedTable>], bool),
+) -> script::Names {
+    script::Names {
+        brokers: cluster.brokers,
+        controllers: cluster.controllers,
+        producers: workload.producers,
+        consumers: workload.consumers,
+        stores: u32::from(store),
+        feeds: u32_of(u64::try_from(feeds.len()).expect("a length fits u64")),
+        apps: apps.iter().map(|app| app.instances).sum(),
+    }
 }
 
 /// Internal topics of a size that fits a short run on few brokers, unless the text says another.
