@@ -25,8 +25,11 @@ pub struct Feeder {
     again: VecDeque<SendRecord>,
     /// Draws what is sent.
     rng: Rng,
-    /// Draws when, and what is sent twice.
+    /// Draws when.
     pace: Rng,
+    /// Draws what is sent again although it has an answer. A replay draws from it, and not from
+    /// the pace.
+    repeats: Rng,
     pub made: u64,
     pub acked: u64,
     /// Records sent once more, unanswered or not.
@@ -57,6 +60,7 @@ impl Feeder {
             again: VecDeque::new(),
             rng: seed.stream("feed", u64::from(number), 0),
             pace: seed.stream("feed pace", u64::from(number), 0),
+            repeats: seed.stream("feed repeats", u64::from(number), 0),
             made: 0,
             acked: 0,
             repeated: 0,
@@ -122,7 +126,7 @@ impl Feeder {
             Outcome::Sent { partition, offset, .. } => {
                 self.acked += 1;
                 let topic = record.topic.clone();
-                if self.table.repeat.draw(&mut self.pace) {
+                if self.table.repeat.draw(&mut self.repeats) {
                     self.again.push_back(record);
                 }
                 Some(Some(Fed { topic, partition: *partition, offset: offset.0 }))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use seedlog::message::coordinator::CoordinatorKind;
 use seedlog::metadata::Image;
 use seedlog::rng::Rng;
+use seedlog::time::Duration;
 
 use super::Source;
 use crate::run::coordinators::Transition;
@@ -50,19 +51,21 @@ impl Run {
         if !self.raging {
             return;
         }
-        let Source { fault, struck, armed, .. } = &mut self.sources[index];
+        let Source { fault, struck, armed, aim, .. } = &mut self.sources[index];
         if fault.count > 0 && *struck >= fault.count {
             return;
         }
-        if fault.when.is_some() {
+        if fault.when.is_some() && aim.is_none() {
             *armed = true;
         } else {
             self.strike_now(index);
+            self.sources[index].aim = None;
         }
     }
 
     /// A transaction has come to a state: those strike that wait for it. What is only appended yet
-    /// may be lost again, which is worth a strike now and then.
+    /// may be lost again, which is worth a strike now and then. A strike comes a moment after the
+    /// event that it aims at: a replay carries out what is due before what happens at the same time.
     pub(crate) fn strike_at(&mut self, transition: Transition) {
         for index in 0..self.sources.len() {
             let source = &mut self.sources[index];
@@ -72,7 +75,8 @@ impl Run {
             }
             source.armed = false;
             source.aim = Some(transition.process);
-            self.strike_now(index);
+            let at = self.world.now() + Duration::from_nanos(1);
+            self.world.control(at, Token::Strike(index).encode());
         }
     }
 

@@ -54,9 +54,7 @@ impl Scenario {
         let group = GroupWork::read(&mut root, &workload)?;
         let transactions = Transactions::read(&mut root, &workload)?;
         let consumer = consumer(&mut root, &text, group.as_ref())?;
-        let mut producer: ProducerConfig =
-            settings(&mut root, "producer", ProducerConfig::NAMES, ProducerConfig::set)?;
-        transaction_protocol(&mut root, &mut producer)?;
+        let producer = producer(&mut root)?;
         let around = app::Surroundings {
             registry,
             topics: &topics,
@@ -180,6 +178,12 @@ fn consumer(
         consumer.enable_auto_commit = group.commit == CommitMode::Auto;
     }
     Ok(consumer)
+}
+
+fn producer(root: &mut Table<'_>) -> Result<ProducerConfig, Error> {
+    let mut producer = settings(root, "producer", ProducerConfig::NAMES, ProducerConfig::set)?;
+    transaction_protocol(root, &mut producer)?;
+    Ok(producer)
 }
 
 /// Whom a script may name, with its applications, its feeds, and whether there is a store.
