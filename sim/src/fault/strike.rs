@@ -65,7 +65,7 @@ impl Run {
 
     /// A transaction has come to a state: those strike that wait for it. What is only appended yet
     /// may be lost again, which is worth a strike now and then. A strike comes a moment after the
-    /// event that it aims at: a replay carries out what is due before what happens at the same time.
+    /// event that it aims at: in a replay, what is due comes before what happens at the same time.
     pub(crate) fn strike_at(&mut self, transition: Transition) {
         for index in 0..self.sources.len() {
             let source = &mut self.sources[index];
