@@ -4,6 +4,7 @@
 use std::ops::{Deref, DerefMut};
 
 use seedlog::event::{GroupMemberNote, GroupNote, OffsetNote, TransactionNote, TransactionState};
+use seedlog::op::Position;
 use seedlog::record::marker;
 
 use super::*;
@@ -53,6 +54,17 @@ pub fn transaction(number: u64) -> TransactionRef {
 
 pub fn orders(partition: i32) -> (TopicName, i32) {
     ("orders".into(), partition)
+}
+
+/// A place in the first partition.
+pub fn position(offset: i64) -> Position {
+    Position {
+        topic: "orders".into(),
+        partition: 0,
+        offset: Offset(offset),
+        leader_epoch: LeaderEpoch::NONE,
+        metadata: None,
+    }
 }
 
 impl Cluster {

@@ -8,7 +8,7 @@ use seedlog::message::commit::{
     Committer, FetchedGroup, FetchedOffset, OffsetCommitRequest, OffsetCommitResponse,
     OffsetFetchRequest, OffsetFetchResponse,
 };
-use seedlog::op::{GroupMetadata, Outcome, Position, Rebalance};
+use seedlog::op::{GroupMetadata, Outcome, Rebalance};
 
 use super::cluster::*;
 use super::*;
@@ -17,16 +17,6 @@ fn assigned(member: &str, generation: i32, partitions: &[i32]) -> Rebalance {
     let metadata =
         GroupMetadata { group: "g".into(), member: member.into(), instance: None, generation };
     Rebalance::Assigned(partitions.iter().map(|partition| orders(*partition)).collect(), metadata)
-}
-
-fn position(offset: i64) -> Position {
-    Position {
-        topic: "orders".into(),
-        partition: 0,
-        offset: Offset(offset),
-        leader_epoch: LeaderEpoch::NONE,
-        metadata: None,
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use seedlog::event::TransactionState;
 use seedlog::message::Response;
 use seedlog::message::fetch::{FetchResponse, FetchedPartition};
 use seedlog::message::produce::InitProducerIdResponse;
-use seedlog::op::{Outcome, Position};
+use seedlog::op::Outcome;
 
 use super::cluster::*;
 use super::*;
@@ -355,16 +355,6 @@ fn t9_a_committed_transaction_that_never_becomes_visible() {
     t.expect_nothing();
     t.checkers.ended();
     t.expect("T9");
-}
-
-fn position(offset: i64) -> Position {
-    Position {
-        topic: "orders".into(),
-        partition: 0,
-        offset: Offset(offset),
-        leader_epoch: LeaderEpoch::NONE,
-        metadata: None,
-    }
 }
 
 #[test]

@@ -456,16 +456,6 @@ fn disk(cursor: &mut Cursor) -> Result<DiskAct, String> {
 mod tests {
     use super::*;
 
-    const NAMES: Names = Names {
-        brokers: 3,
-        controllers: 3,
-        producers: 1,
-        consumers: 1,
-        stores: 1,
-        feeds: 1,
-        apps: 2,
-    };
-
     fn b(number: u32) -> Group {
         Group::Nodes(vec![NodeExpr::Who(Who { role: Role::Broker, number })])
     }
@@ -493,7 +483,7 @@ mod tests {
             ("grow orders to 4", Action::Grow("orders".into(), 4)),
         ];
         for (text, expected) in table {
-            assert_eq!(action(&NAMES, text), Ok(expected), "{text}");
+            assert_eq!(action(&Names::FEW, text), Ok(expected), "{text}");
         }
     }
 
@@ -506,7 +496,7 @@ mod tests {
             ("crash b1 b2", "expected nothing more, found \"b2\""),
         ];
         for (text, expected) in table {
-            assert_eq!(action(&NAMES, text), Err(expected.to_string()), "{text}");
+            assert_eq!(action(&Names::FEW, text), Err(expected.to_string()), "{text}");
         }
     }
 }

@@ -449,16 +449,6 @@ mod tests {
     use super::*;
     use crate::scenario::script::names::{Role, Who};
 
-    const NAMES: Names = Names {
-        brokers: 3,
-        controllers: 3,
-        producers: 1,
-        consumers: 1,
-        stores: 1,
-        feeds: 1,
-        apps: 2,
-    };
-
     fn b(number: u32) -> NodeExpr {
         NodeExpr::Who(Who { role: Role::Broker, number })
     }
@@ -516,7 +506,7 @@ mod tests {
             ),
         ];
         for (text, expected) in table {
-            assert_eq!(condition(&NAMES, text), Ok(expected), "{text}");
+            assert_eq!(condition(&Names::FEW, text), Ok(expected), "{text}");
         }
     }
 
@@ -535,7 +525,7 @@ mod tests {
             ("", "expected a condition at the end"),
         ];
         for (text, expected) in table {
-            assert_eq!(condition(&NAMES, text), Err(expected.to_string()), "{text}");
+            assert_eq!(condition(&Names::FEW, text), Err(expected.to_string()), "{text}");
         }
     }
 }

@@ -19,6 +19,20 @@ pub struct Names {
     pub apps: u32,
 }
 
+#[cfg(test)]
+impl Names {
+    /// A small cluster with one of everything, for tests of the language.
+    pub const FEW: Names = Names {
+        brokers: 3,
+        controllers: 3,
+        producers: 1,
+        consumers: 1,
+        stores: 1,
+        feeds: 1,
+        apps: 2,
+    };
+}
+
 /// What a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {

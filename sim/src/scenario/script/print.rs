@@ -246,15 +246,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back() {
-        let names = Names {
-            brokers: 3,
-            controllers: 3,
-            producers: 1,
-            consumers: 1,
-            stores: 1,
-            feeds: 1,
-            apps: 2,
-        };
+        let names = Names::FEW;
         let lines = [
             "crash b1",
             "restart [b1, c2]",
