@@ -53,10 +53,14 @@ pub fn report(report: &Report, around: &[String]) -> String {
     if !report.sometimes.is_empty() {
         let _ = writeln!(text, "reached    {}", pairs(&report.sometimes));
     }
-    let checked = report.checks.iter().map(|(code, _, checked, _)| (code.clone(), *checked));
-    let checked: Vec<(String, u64)> = checked.collect();
-    if !checked.is_empty() {
-        let _ = writeln!(text, "checks     {}", pairs(&checked));
+    let checks = report.checks.iter().map(|(code, _, checked, _)| (code.clone(), *checked));
+    let (spoke, idle): (Vec<_>, Vec<_>) = checks.partition(|(_, checked)| *checked > 0);
+    if !report.checks.is_empty() {
+        let _ = writeln!(text, "checks     {}", pairs(&spoke));
+    }
+    if !idle.is_empty() {
+        let codes = idle.into_iter().map(|(code, _)| code).collect();
+        let _ = writeln!(text, "idle       {}", listed(codes));
     }
     if !report.why.is_empty() {
         let _ = writeln!(text, "why        {}", report.why);
@@ -92,6 +96,47 @@ fn pairs(list: &[(String, u64)]) -> String {
     if list.is_empty() {
         return "none".into();
     }
-    let pairs: Vec<String> = list.iter().map(|(name, count)| format!("{name} {count}")).collect();
-    pairs.join(", ")
+    listed(list.iter().map(|(name, count)| format!("{name} {count}")).collect())
+}
+
+/// A list under a heading: broken between its members where the line would pass `WIDTH` columns.
+fn listed(members: Vec<String>) -> String {
+    let (mut text, mut column) = (String::new(), HEADING);
+    for (index, member) in members.into_iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+            if column + 2 + member.len() >= WIDTH {
+                let _ = write!(text, "\n{:HEADING$}", "");
+                column = HEADING;
+            } else {
+                text.push(' ');
+                column += 2;
+            }
+        }
+        column += member.len();
+        text.push_str(&member);
+    }
+    text
+}
+
+const HEADING: usize = 11;
+const WIDTH: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_goes_on_under_its_beginning() {
+        let members: Vec<String> = (10..50).map(|number| format!("R{number} 1")).collect();
+        let text = format!("checks     {}", listed(members.clone()));
+        assert!(
+            text.lines().count() > 1 && text.lines().all(|line| line.len() <= WIDTH + 1),
+            "{text}"
+        );
+        assert!(text.lines().skip(1).all(|line| line.starts_with("           R")), "{text}");
+        let words: Vec<&str> = text["checks".len()..].split(',').map(str::trim).collect();
+        assert_eq!(words, members);
+        assert_eq!(listed(vec!["one".into()]), "one");
+    }
 }
