@@ -259,8 +259,22 @@ pub enum ApplicationNote {
     DeadLettered { group: Arc<str>, id: Arc<str> },
     /// A message or request that was taken care of before.
     Duplicate { group: Arc<str>, id: Arc<str> },
+    /// A record's value is none of the application's format.
+    Malformed(MalformedNote),
     /// Sums since the start of the process, noted when it closes.
     Counters { group: Arc<str>, counters: Counters },
+}
+
+/// A record whose value cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MalformedNote {
+    pub group: Arc<str>,
+    pub topic: TopicName,
+    pub partition: i32,
+    pub offset: Offset,
+    /// The format that was expected.
+    pub format: Arc<str>,
+    pub reason: Arc<str>,
 }
 
 /// One atomic change of an external store.

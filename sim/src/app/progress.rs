@@ -24,18 +24,20 @@ pub struct AppTally {
     pub retried: u64,
     pub dead_lettered: u64,
     pub duplicates: u64,
+    /// Attempts at records whose values could not be read.
+    pub malformed: u64,
 }
 
 impl AppTally {
     /// The names that `require` and reports use.
-    pub const NAMES: [&'static str; 5] =
-        ["processed", "applied", "retries", "deadletters", "duplicates"];
+    pub const NAMES: [&'static str; 6] =
+        ["processed", "applied", "retries", "deadletters", "duplicates", "malformed"];
 
     /// By the names above, in their order.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 5] {
-        let AppTally { processed, applied, retried, dead_lettered, duplicates } = *self;
-        let counts = [processed, applied, retried, dead_lettered, duplicates];
+    pub fn counts(&self) -> [(&'static str, u64); 6] {
+        let AppTally { processed, applied, retried, dead_lettered, duplicates, malformed } = *self;
+        let counts = [processed, applied, retried, dead_lettered, duplicates, malformed];
         std::array::from_fn(|index| (Self::NAMES[index], counts[index]))
     }
 }
@@ -63,6 +65,7 @@ impl Progress {
             ApplicationNote::Retried { .. } => self.tally.retried += 1,
             ApplicationNote::DeadLettered { .. } => self.tally.dead_lettered += 1,
             ApplicationNote::Duplicate { .. } => self.tally.duplicates += 1,
+            ApplicationNote::Malformed(_) => self.tally.malformed += 1,
             ApplicationNote::Counters { .. } => {}
         }
     }

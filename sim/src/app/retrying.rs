@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use seedlog::client::app::json;
+use seedlog::client::app::format::Format;
 use seedlog::client::app::retry::{Message, Retry};
 use seedlog::event::{ApplicationNote, Event};
 use seedlog::ids::TopicName;
@@ -10,7 +10,7 @@ use seedlog::machine::Effects;
 use seedlog::op::SendRecord;
 
 use super::{AppKind, AppTable, Begin, Feed, HostSetup, HostedApp, host, keyed, number};
-use crate::check::{Invariant, Visible};
+use crate::check::{Invariant, Values, Visible};
 use crate::scenario::value::Ratio;
 use crate::world::Draw;
 
@@ -19,7 +19,7 @@ use crate::world::Draw;
 pub struct RetryKind;
 
 fn retry(table: &AppTable) -> Retry {
-    Retry { name: table.input[0].clone(), output: table.output[0].clone() }
+    Retry { name: table.input[0].clone(), output: table.output[0].clone(), format: Format::json() }
 }
 
 impl AppKind for RetryKind {
@@ -45,8 +45,8 @@ impl AppKind for RetryKind {
 
     fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
         vec![Box::new(EachEndsOnce {
-            name: table.input[0].clone(),
-            dead_letters: retry(table).dead_letters(),
+            input: Values::new(table.input[0].clone(), Format::json()),
+            dead_letters: Values::new(retry(table).dead_letters(), Format::json()),
             messages: BTreeMap::new(),
             handled: BTreeSet::new(),
         })]
@@ -66,12 +66,13 @@ impl AppKind for RetryKind {
 pub struct MessagesFeed {
     fails: Ratio,
     keys: u64,
+    format: Format<Message>,
     made: u64,
 }
 
 impl Default for MessagesFeed {
     fn default() -> Self {
-        MessagesFeed { fails: Ratio::new(1, 4), keys: 50, made: 0 }
+        MessagesFeed { fails: Ratio::new(1, 4), keys: 50, format: Format::json(), made: 0 }
     }
 }
 
@@ -103,15 +104,15 @@ impl Feed for MessagesFeed {
             body: "hello".into(),
             fails: u32::try_from(fails).expect("a few"),
         };
-        Some(keyed(format!("key-{key}"), json::encode(&message)))
+        Some(keyed(format!("key-{key}"), self.format.encode(&message)))
     }
 }
 
 /// Every message is handled once or lies among the dead letters.
 #[derive(Clone)]
 struct EachEndsOnce {
-    name: TopicName,
-    dead_letters: TopicName,
+    input: Values<Message>,
+    dead_letters: Values<Message>,
     /// Whether each has come to an end.
     messages: BTreeMap<String, bool>,
     handled: BTreeSet<String>,
@@ -123,11 +124,9 @@ impl Invariant for EachEndsOnce {
     }
 
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-        let value = visible.record.value.as_ref();
-        let Some(message) = json::decode::<Message>(value) else { return Ok(()) };
-        if *visible.topic == self.name {
+        if let Some(Ok(message)) = self.input.read(visible) {
             self.messages.entry(message.id).or_insert(false);
-        } else if *visible.topic == self.dead_letters {
+        } else if let Some(Ok(message)) = self.dead_letters.read(visible) {
             self.messages.insert(message.id, true);
         }
         Ok(())

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use seedlog::client::app::json;
+use seedlog::client::app::format::Format;
 use seedlog::client::app::tickets::{Ticket, Tickets};
-use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
 use seedlog::op::SendRecord;
 
 use super::{AppKind, AppTable, Begin, Feed, HostSetup, HostedApp, host, keyed, number};
-use crate::check::{Invariant, Visible};
+use crate::check::{Invariant, Values, Visible};
 use crate::scenario::value::Ratio;
 use crate::world::Draw;
 
@@ -23,15 +22,15 @@ impl AppKind for TicketsKind {
 
     fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
         vec![Box::new(InOrder {
-            input: table.input[0].clone(),
-            output: table.output[0].clone(),
+            input: Values::new(table.input[0].clone(), Format::json()),
+            output: Values::new(table.output[0].clone(), Format::json()),
             tickets: BTreeMap::new(),
             newest: BTreeMap::new(),
         })]
     }
 
     fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {
-        host(setup, Tickets { output: setup.output() }, begin, out)
+        host(setup, Tickets { output: setup.output(), format: Format::json() }, begin, out)
     }
 
     fn clone_box(&self) -> Box<dyn AppKind> {
@@ -44,13 +43,20 @@ impl AppKind for TicketsKind {
 pub struct TicketsFeed {
     customers: u64,
     fails: Ratio,
+    format: Format<Ticket>,
     made: u64,
     orders: BTreeMap<u64, i64>,
 }
 
 impl Default for TicketsFeed {
     fn default() -> Self {
-        TicketsFeed { customers: 50, fails: Ratio::NEVER, made: 0, orders: BTreeMap::new() }
+        TicketsFeed {
+            customers: 50,
+            fails: Ratio::NEVER,
+            format: Format::json(),
+            made: 0,
+            orders: BTreeMap::new(),
+        }
     }
 }
 
@@ -82,15 +88,15 @@ impl Feed for TicketsFeed {
             fails: u32::from(fails),
             handled: false,
         };
-        Some(keyed(format!("customer-{customer}"), json::encode(&ticket)))
+        Some(keyed(format!("customer-{customer}"), self.format.encode(&ticket)))
     }
 }
 
 /// Every ticket is handled, and those of one customer in the order in which they came.
 #[derive(Clone)]
 struct InOrder {
-    input: TopicName,
-    output: TopicName,
+    input: Values<Ticket>,
+    output: Values<Ticket>,
     tickets: BTreeMap<String, Seen>,
     /// The handled ticket of each customer that came last.
     newest: BTreeMap<bytes::Bytes, (i32, i64, String)>,
@@ -109,16 +115,15 @@ impl Invariant for InOrder {
     }
 
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-        let Visible { topic, partition, record } = *visible;
-        let Some(ticket) = json::decode::<Ticket>(record.value.as_ref()) else { return Ok(()) };
-        if *topic == self.input {
+        let Visible { partition, record, .. } = *visible;
+        // What is malformed is handled by nobody.
+        if let Some(ticket) = self.input.expect(visible)? {
             let seen = Seen { partition, offset: record.offset.0, is_handled: false };
             self.tickets.entry(ticket.id).or_insert(seen);
             return Ok(());
         }
-        let Some(key) = record.key.clone().filter(|_| *topic == self.output) else {
-            return Ok(());
-        };
+        let Some(ticket) = self.output.expect(visible)? else { return Ok(()) };
+        let Some(key) = record.key.clone() else { return Ok(()) };
         let Some(seen) = self.tickets.get_mut(&ticket.id) else {
             return Err(format!("ticket {} was handled and never came in", ticket.id));
         };
@@ -139,7 +144,7 @@ impl Invariant for InOrder {
         match self.tickets.iter().find(|(_, seen)| !seen.is_handled) {
             Some((id, seen)) => Err(format!(
                 "ticket {id} at {}-{} offset {} is lost",
-                self.input, seen.partition, seen.offset
+                self.input.topic, seen.partition, seen.offset
             )),
             None => Ok(()),
         }

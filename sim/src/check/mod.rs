@@ -41,7 +41,7 @@ use seedlog::record::{self, BatchHeader};
 use seedlog::time::Instant;
 
 use application::Applications;
-pub use application::{DeterministicFold, Invariant, Pipeline, Promise, Visible};
+pub use application::{DeterministicFold, Invariant, Pipeline, Promise, Values, Visible};
 use client::Ledger;
 pub use client::Promises;
 use cycle::Cycles;

@@ -55,7 +55,7 @@ pub(super) fn requirements(
         let Some(requirement) = parsed else {
             let cure = "write NAME >= NUMBER with acked, consumed, consumed.percent, leaders, \
                         controllers, committed, aborted, fenced, rebalances, coordinators.STATE, \
-                        processed, applied, retries, deadletters, duplicates, \
+                        processed, applied, retries, deadletters, duplicates, malformed, \
                         fault.KIND, check.CODE or sometimes.NAME";
             return Err(root.error("require", place, format!("cannot read {text:?}"), cure));
         };

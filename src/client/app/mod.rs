@@ -9,13 +9,16 @@
 //! - `restore`: state from its changelog.
 //! - `clients`: the embedded machines; `store_client`: the way to an external store.
 //! - [`store`]: such a store.
+//! - [`format`](mod@format): how values are written and read. A processor has a
+//!   [`Format`](format::Format) of each type that it reads ([`Context::read`]) or emits; JSON is
+//!   here, and others fit into [`Codec`](format::Codec).
 //! - [`copy`], [`ledger`], [`tickets`], [`retry`]: applications.
 
 mod clients;
 mod commit;
 pub mod copy;
 mod engine;
-pub mod json;
+pub mod format;
 mod lane;
 pub mod ledger;
 mod membership;

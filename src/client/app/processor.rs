@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::event::ApplicationNote;
+use crate::client::app::format::{Format, Malformed};
+use crate::event::{ApplicationNote, MalformedNote};
 use crate::message::store::{Fence, StoreRequest, StoreResponse};
 use crate::op::{ConsumedRecord, SendRecord};
 use crate::rng::Rng;
@@ -94,6 +95,25 @@ impl Context<'_> {
     /// the transaction that commits the input.
     pub fn emit(&mut self, record: SendRecord) {
         self.wishes.emitted.push(record);
+    }
+
+    /// The value of a record, in that format. None: it is malformed, which is noted, and counted.
+    #[must_use]
+    pub fn read<T>(&mut self, record: &ConsumedRecord, format: &Format<T>) -> Option<T> {
+        match format.decode(record.value.as_ref()) {
+            Ok(value) => Some(value),
+            Err(Malformed(reason)) => {
+                self.note(ApplicationNote::Malformed(MalformedNote {
+                    group: Arc::clone(self.group),
+                    topic: record.topic.clone(),
+                    partition: record.partition,
+                    offset: record.offset,
+                    format: format.name().into(),
+                    reason: reason.into(),
+                }));
+                None
+            }
+        }
     }
 
     /// A value from the state of the record's partition.

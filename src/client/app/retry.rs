@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::client::app::json;
+use crate::client::app::format::Format;
 use crate::client::app::processor::{Context, Processor};
 use crate::event::ApplicationNote;
 use crate::ids::TopicName;
@@ -47,12 +47,13 @@ pub struct Message {
 }
 
 /// The pipeline's processor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Retry {
     /// NAME.
     pub name: TopicName,
     /// Where messages go that were handled.
     pub output: TopicName,
+    pub format: Format<Message>,
 }
 
 /// What to do with a message.
@@ -144,7 +145,7 @@ impl Retry {
 
 impl Processor for Retry {
     fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
-        let Some(message) = json::decode::<Message>(record.value.as_ref()) else {
+        let Some(message) = context.read(record, &self.format) else {
             // No attempt will make a message of it.
             return self.give_up(record, "", context);
         };
@@ -174,7 +175,7 @@ impl Processor for Retry {
         response: &StoreResponse,
         context: &mut Context<'_>,
     ) {
-        let Some(message) = json::decode::<Message>(record.value.as_ref()) else { return };
+        let Some(message) = context.read(record, &self.format) else { return };
         match response {
             StoreResponse::Applied(_) => context.emit(Self::pass_on(record, self.output.clone())),
             StoreResponse::Duplicate => {

@@ -265,6 +265,7 @@ impl<P: Processor> Engine<P> {
             ApplicationNote::Duplicate { .. } => self.counters.duplicates += 1,
             ApplicationNote::Processed { .. }
             | ApplicationNote::Applied(_)
+            | ApplicationNote::Malformed(_)
             | ApplicationNote::Counters { .. } => {}
         }
     }

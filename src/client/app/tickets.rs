@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::app::json;
+use crate::client::app::format::Format;
 use crate::client::app::processor::{Context, Processor};
 use crate::client::app::retry::backoff;
 use crate::event::ApplicationNote;
@@ -28,15 +28,16 @@ pub struct Ticket {
 }
 
 /// Handles tickets and passes them on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Tickets {
     pub output: TopicName,
+    pub format: Format<Ticket>,
 }
 
 impl Processor for Tickets {
     fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
         // What is no ticket is nobody's to wait for.
-        let Some(ticket) = json::decode::<Ticket>(record.value.as_ref()) else { return };
+        let Some(ticket) = context.read(record, &self.format) else { return };
         let attempt = context.attempt();
         if attempt < ticket.fails {
             let group = Arc::clone(context.group());
@@ -48,7 +49,7 @@ impl Processor for Tickets {
             topic: self.output.clone(),
             partition: None,
             key: record.key.clone(),
-            value: Some(json::encode(&Ticket { handled: true, ..ticket })),
+            value: Some(self.format.encode(&Ticket { handled: true, ..ticket })),
             headers: record.headers.clone(),
             timestamp: Some(record.timestamp),
         });
@@ -64,12 +65,13 @@ mod tests {
 
     fn ticket(order_id: i64, fails: u32) -> String {
         let ticket = Ticket { id: "t".into(), order_id, data: "d".into(), fails, handled: false };
-        String::from_utf8(json::encode(&ticket).to_vec()).expect("JSON is text")
+        String::from_utf8(Format::json().encode(&ticket).to_vec()).expect("JSON is text")
     }
 
     #[test]
     fn a_ticket_that_fails_holds_up_its_key_and_no_other() {
-        let mut rig = Rig::new(setup(Delivery::AtLeastOnce), Tickets { output: "out".into() });
+        let tickets = Tickets { output: "out".into(), format: Format::json() };
+        let mut rig = Rig::new(setup(Delivery::AtLeastOnce), tickets);
         rig.assigned(&[0]);
         let (first, second) = (ticket(1, 1), ticket(2, 0));
         rig.polled(

@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use seedlog::client::app::ledger::format::{Action, LedgerRequest, Posting};
 use seedlog::client::app::ledger::{EXTERNAL, TRANSIT, balance_key};
 use seedlog::event::{ApplicationNote, AppliedNote, Event};
-use seedlog::ids::TopicName;
 
-use crate::check::{Check, Invariant, Visible};
+use crate::check::{Check, Invariant, Values, Visible};
 
 /// One change of one account.
 struct Move<'a> {
@@ -31,10 +30,6 @@ fn moves(applied: &AppliedNote) -> impl Iterator<Item = Move<'_>> {
     })
 }
 
-fn posting(visible: &Visible<'_>, postings: &TopicName) -> Option<Posting> {
-    (visible.topic == postings).then(|| Posting::decode(visible.record.value.as_ref()))?
-}
-
 impl<'a> From<&'a Posting> for Move<'a> {
     fn from(posting: &'a Posting) -> Self {
         Move { request: &posting.request, account: &posting.account, delta: posting.delta }
@@ -52,9 +47,9 @@ macro_rules! claim {
         }
 
         fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-            match posting(visible, &self.postings) {
-                Some(posting) => self.moved(&Move::from(&posting)),
-                None => Ok(()),
+            match self.postings.read(visible) {
+                Some(Ok(posting)) => self.moved(&Move::from(&posting)),
+                Some(Err(_)) | None => Ok(()),
             }
         }
 
@@ -72,13 +67,13 @@ macro_rules! claim {
 /// L2: no account falls below its limit.
 #[derive(Clone)]
 pub struct NoOverdraft {
-    postings: TopicName,
+    postings: Values<Posting>,
     limit: i64,
     balances: BTreeMap<String, i64>,
 }
 
 impl NoOverdraft {
-    pub fn new(postings: TopicName, limit: i64) -> Self {
+    pub fn new(postings: Values<Posting>, limit: i64) -> Self {
         NoOverdraft { postings, limit, balances: BTreeMap::new() }
     }
 
@@ -106,13 +101,13 @@ impl Invariant for NoOverdraft {
 /// L3: no request moves the same money twice, however often it is sent.
 #[derive(Clone)]
 pub struct NoDoubleSpend {
-    postings: TopicName,
+    postings: Values<Posting>,
     /// Request, account, and whether it gave.
     done: BTreeSet<(String, String, bool)>,
 }
 
 impl NoDoubleSpend {
-    pub fn new(postings: TopicName) -> Self {
+    pub fn new(postings: Values<Posting>) -> Self {
         NoDoubleSpend { postings, done: BTreeSet::new() }
     }
 
@@ -142,12 +137,12 @@ impl Invariant for NoDoubleSpend {
 /// L1: money is neither made nor lost.
 #[derive(Clone)]
 pub struct Conservation {
-    postings: TopicName,
+    postings: Values<Posting>,
     sum: i64,
 }
 
 impl Conservation {
-    pub fn new(postings: TopicName) -> Self {
+    pub fn new(postings: Values<Posting>) -> Self {
         Conservation { postings, sum: 0 }
     }
 
@@ -172,12 +167,12 @@ impl Invariant for Conservation {
 /// balance that was read a while ago takes back what others did in between.
 #[derive(Clone)]
 pub struct AsAsked {
-    requests: TopicName,
+    requests: Values<LedgerRequest>,
     asked: BTreeMap<String, BTreeMap<String, i64>>,
 }
 
 impl AsAsked {
-    pub fn new(requests: TopicName) -> Self {
+    pub fn new(requests: Values<LedgerRequest>) -> Self {
         AsAsked { requests, asked: BTreeMap::new() }
     }
 }
@@ -198,9 +193,8 @@ impl Invariant for AsAsked {
     }
 
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-        if *visible.topic == self.requests
-            && let Some(request) = LedgerRequest::decode(visible.record.value.as_ref())
-        {
+        // What is malformed is done by nobody.
+        if let Some(request) = self.requests.expect(visible)? {
             let asked = self.asked.entry(request.id.clone()).or_default();
             for (account, delta) in wanted(&request.action) {
                 asked.insert(balance_key(account).to_string(), delta);

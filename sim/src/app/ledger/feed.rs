@@ -1,5 +1,6 @@
 //! Requests to a ledger.
 
+use seedlog::client::app::format::Format;
 use seedlog::client::app::ledger::format::{Action, LedgerRequest};
 use seedlog::op::SendRecord;
 
@@ -18,6 +19,7 @@ pub struct LedgerFeed {
     transfers: Ratio,
     /// First letters of its request ids: feeds of one ledger need different ones.
     prefix: String,
+    format: Format<LedgerRequest>,
     made: u64,
 }
 
@@ -28,6 +30,7 @@ impl Default for LedgerFeed {
             funds: 100,
             transfers: Ratio::new(1, 2),
             prefix: "q".into(),
+            format: Format::json(),
             made: 0,
         }
     }
@@ -78,6 +81,6 @@ impl Feed for LedgerFeed {
             }
         };
         let request = LedgerRequest { id: format!("{}{}", self.prefix, self.made), action };
-        Some(keyed(request.account().to_string(), request.encode()))
+        Some(keyed(request.account().to_string(), self.format.encode(&request)))
     }
 }

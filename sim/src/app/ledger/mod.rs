@@ -4,13 +4,14 @@
 mod claims;
 mod feed;
 
+use seedlog::client::app::ledger::format::Formats;
 use seedlog::client::app::ledger::{Design, Ledger, LedgerSetup};
 use seedlog::config::{Delivery, Setting as _};
 use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
 
 use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, host, number};
-use crate::check::{DeterministicFold, Invariant, LedgerCycles};
+use crate::check::{DeterministicFold, Invariant, LedgerCycles, Values};
 use claims::{AsAsked, Conservation, NoDoubleSpend, NoOverdraft};
 pub use feed::LedgerFeed;
 
@@ -64,7 +65,9 @@ impl AppKind for LedgerKind {
     }
 
     fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
-        let (requests, postings) = (table.input[0].clone(), table.output[0].clone());
+        let formats = Formats::json();
+        let requests = Values::new(table.input[0].clone(), formats.requests);
+        let postings = Values::new(table.output[0].clone(), formats.postings);
         vec![
             Box::new(NoOverdraft::new(postings.clone(), self.limit)),
             Box::new(NoDoubleSpend::new(postings.clone())),
@@ -78,6 +81,7 @@ impl AppKind for LedgerKind {
     fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {
         let ledger = Ledger::new(LedgerSetup {
             design: self.design,
+            formats: Formats::json(),
             requests: setup.table.input[0].clone(),
             postings: setup.output(),
             receipts: setup.table.output.get(1).cloned(),

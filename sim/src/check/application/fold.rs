@@ -3,22 +3,21 @@
 use std::collections::BTreeMap;
 
 use seedlog::client::app::ledger::format::Posting;
-use seedlog::ids::TopicName;
 
 use super::super::tally::Check;
-use super::{Invariant, Visible};
+use super::{Invariant, Values, Visible};
 
 /// L4: every posting has the balance that its account's committed postings add up to, whoever wrote
 /// it, and after whichever restart.
 #[derive(Clone, Debug)]
 pub struct DeterministicFold {
-    postings: TopicName,
+    postings: Values<Posting>,
     balances: BTreeMap<String, i64>,
 }
 
 impl DeterministicFold {
     #[must_use]
-    pub fn new(postings: TopicName) -> Self {
+    pub fn new(postings: Values<Posting>) -> Self {
         DeterministicFold { postings, balances: BTreeMap::new() }
     }
 
@@ -48,10 +47,10 @@ impl Invariant for DeterministicFold {
     }
 
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-        let posting = (*visible.topic == self.postings)
-            .then(|| Posting::decode(visible.record.value.as_ref()))
-            .flatten();
-        posting.map_or(Ok(()), |posting| self.posted(&posting))
+        match self.postings.expect(visible)? {
+            Some(posting) => self.posted(&posting),
+            None => Ok(()),
+        }
     }
 
     fn clone_box(&self) -> Box<dyn Invariant> {
@@ -61,11 +60,13 @@ impl Invariant for DeterministicFold {
 
 #[cfg(test)]
 mod tests {
+    use seedlog::client::app::format::Format;
+
     use super::*;
 
     #[test]
     fn l4_a_balance_that_the_postings_do_not_add_up_to() {
-        let mut fold = DeterministicFold::new("postings".into());
+        let mut fold = DeterministicFold::new(Values::new("postings", Format::json()));
         let posting = |delta: i64, balance: Option<i64>| Posting {
             request: "x".into(),
             account: "a".into(),

@@ -3,6 +3,7 @@
 mod fold;
 mod invariant;
 mod pipeline;
+mod values;
 
 use seedlog::ids::{Offset, PartitionId, TopicName};
 use seedlog::machine::Effect;
@@ -15,6 +16,7 @@ pub use fold::DeterministicFold;
 pub use invariant::{Invariant, Invariants};
 use pipeline::Pipelines;
 pub use pipeline::{Pipeline, Promise};
+pub use values::Values;
 
 /// A record that readers of committed data get.
 #[derive(Clone, Copy, Debug)]

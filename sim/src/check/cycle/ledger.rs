@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use seedlog::client::app::ledger::EXTERNAL;
 use seedlog::client::app::ledger::format::{Action, LedgerRequest, Posting};
 use seedlog::event::{ApplicationNote, AppliedNote, Event};
-use seedlog::ids::TopicName;
 
-use super::super::application::{Invariant, Visible};
+use super::super::application::{Invariant, Values, Visible};
 use super::super::tally::Check;
 use super::graph::{Dependency, Graph};
 
@@ -25,8 +24,8 @@ const KINDS: [Dependency; 3] =
 /// J12, of what a store has applied, and of postings.
 #[derive(Clone, Debug)]
 pub struct LedgerCycles {
-    requests: TopicName,
-    postings: TopicName,
+    requests: Values<LedgerRequest>,
+    postings: Values<Posting>,
     /// What each request is to change, by account.
     wanted: BTreeMap<String, Vec<(String, i64)>>,
     accounts: BTreeMap<String, Vec<Version>>,
@@ -43,7 +42,7 @@ struct Version {
 
 impl LedgerCycles {
     #[must_use]
-    pub fn new(requests: TopicName, postings: TopicName) -> Self {
+    pub fn new(requests: Values<LedgerRequest>, postings: Values<Posting>) -> Self {
         LedgerCycles {
             requests,
             postings,
@@ -154,14 +153,10 @@ impl Invariant for LedgerCycles {
     }
 
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-        let value = visible.record.value.as_ref();
-        if *visible.topic == self.requests
-            && let Some(request) = LedgerRequest::decode(value)
-        {
+        if let Some(Ok(request)) = self.requests.read(visible) {
             self.asked(&request);
         }
-        let posting = (*visible.topic == self.postings).then(|| Posting::decode(value)).flatten();
-        let Some(posting) = posting else { return Ok(()) };
+        let Some(Ok(posting)) = self.postings.read(visible) else { return Ok(()) };
         let Some(balance) = posting.balance else { return Ok(()) };
         // The halves of a transfer are transactions of their own.
         let name = format!("request {} on {}", posting.request, posting.account);
@@ -183,9 +178,15 @@ impl Invariant for LedgerCycles {
 mod tests {
     use std::sync::Arc;
 
+    use seedlog::client::app::format::Format;
     use seedlog::event::AppliedChange;
 
     use super::*;
+
+    fn cycles() -> LedgerCycles {
+        let requests = Values::new("requests", Format::json());
+        LedgerCycles::new(requests, Values::new("postings", Format::json()))
+    }
 
     fn transfer(cycles: &mut LedgerCycles, id: &str, from: &str, to: &str, amount: i64) {
         let action = Action::Transfer { from: from.into(), to: to.into(), amount };
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn requests_one_after_the_other_have_an_order() {
-        let mut cycles = LedgerCycles::new("requests".into(), "postings".into());
+        let mut cycles = cycles();
         transfer(&mut cycles, "x", "a", "b", 5);
         transfer(&mut cycles, "y", "b", "a", 3);
         for (id, account, balance) in [("x", "a", -5), ("x", "b", 5), ("y", "b", 2), ("y", "a", -2)]
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn j12_a_request_undoes_another_that_it_has_not_seen() {
-        let mut cycles = LedgerCycles::new("requests".into(), "postings".into());
+        let mut cycles = cycles();
         transfer(&mut cycles, "x", "a", "b", 5);
         transfer(&mut cycles, "y", "a", "c", 3);
         assert_eq!(put(&mut cycles, "x", "a", -5), Ok(()));

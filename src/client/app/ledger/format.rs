@@ -1,11 +1,10 @@
-//! Requests, postings and receipts, as JSON.
+//! Requests, postings and receipts.
 
 use alloc::string::String;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::client::app::json;
+use crate::client::app::format::Format;
 
 /// What somebody wants done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,17 +53,6 @@ impl LedgerRequest {
             Action::Transfer { from, .. } => from,
         }
     }
-
-    #[must_use]
-    pub fn encode(&self) -> Bytes {
-        json::encode(self)
-    }
-
-    /// None: it is something else.
-    #[must_use]
-    pub fn decode(value: Option<&Bytes>) -> Option<Self> {
-        json::decode(value)
-    }
 }
 
 /// One leg of an accepted request. Those of one request and one step add up to nothing.
@@ -81,22 +69,24 @@ pub struct Posting {
     pub funding: Option<String>,
 }
 
-impl Posting {
-    #[must_use]
-    pub fn encode(&self) -> Bytes {
-        json::encode(self)
-    }
-
-    /// None: it is something else.
-    #[must_use]
-    pub fn decode(value: Option<&Bytes>) -> Option<Self> {
-        json::decode(value)
-    }
-}
-
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub request: String,
     pub accepted: bool,
+}
+
+/// How each of these is written.
+#[derive(Clone, Debug)]
+pub struct Formats {
+    pub requests: Format<LedgerRequest>,
+    pub postings: Format<Posting>,
+    pub receipts: Format<Receipt>,
+}
+
+impl Formats {
+    #[must_use]
+    pub fn json() -> Self {
+        Formats { requests: Format::json(), postings: Format::json(), receipts: Format::json() }
+    }
 }

@@ -23,9 +23,8 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use self::format::{LedgerRequest, Receipt};
+use self::format::{Formats, LedgerRequest, Receipt};
 pub use self::legs::{EXTERNAL, TRANSIT, balance_key};
-use crate::client::app::json;
 use crate::client::app::processor::{Context, Processor};
 use crate::config::Setting;
 use crate::defect::{Defect, Defects};
@@ -63,9 +62,10 @@ impl Setting for Design {
 }
 
 /// What a ledger is made with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct LedgerSetup {
     pub design: Design,
+    pub formats: Formats,
     /// The input. With transactions its key must be [`LedgerRequest::account`], so that each
     /// account has one writer.
     pub requests: TopicName,
@@ -80,7 +80,7 @@ pub struct LedgerSetup {
 }
 
 /// The ledger's processor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Ledger {
     setup: Arc<LedgerSetup>,
     /// Numbers that the naive design has read, by record.
@@ -120,7 +120,7 @@ impl Ledger {
             topic,
             partition: None,
             key: record.key.clone(),
-            value: Some(json::encode(&receipt)),
+            value: Some(self.setup.formats.receipts.encode(&receipt)),
             headers: Vec::new(),
             timestamp: None,
         });
@@ -135,7 +135,7 @@ impl Ledger {
 impl Processor for Ledger {
     fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
         // What is no request is nobody's money.
-        let Some(request) = json::decode::<LedgerRequest>(record.value.as_ref()) else { return };
+        let Some(request) = context.read(record, &self.setup.formats.requests) else { return };
         match self.design() {
             Design::CheckThenAct => self.begin_reading(record, &request, context),
             Design::AtomicApply => self.apply(&request, context),
@@ -150,7 +150,7 @@ impl Processor for Ledger {
         response: &StoreResponse,
         context: &mut Context<'_>,
     ) {
-        let Some(request) = json::decode::<LedgerRequest>(record.value.as_ref()) else { return };
+        let Some(request) = context.read(record, &self.setup.formats.requests) else { return };
         match self.design() {
             Design::CheckThenAct => self.go_on(record, &request, asked, response, context),
             Design::AtomicApply => self.applied(record, &request, asked, response, context),

@@ -1,10 +1,10 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::format::{Action, LedgerRequest, Posting};
+use super::format::{Action, Formats, LedgerRequest};
 use super::{Design, Ledger, LedgerSetup};
 use crate::client::app::engine::{Ask, Purpose};
-use crate::client::app::json;
+use crate::client::app::format::Format;
 use crate::client::app::testing::{Rig, record, setup};
 use crate::config::Delivery;
 use crate::defect::{Defect, Defects};
@@ -15,6 +15,7 @@ use crate::op::{Op, Outcome};
 fn ledger(design: Design, defects: Defects) -> Ledger {
     Ledger::new(LedgerSetup {
         design,
+        formats: Formats::json(),
         requests: "in".into(),
         postings: "postings".into(),
         receipts: Some("receipts".into()),
@@ -25,7 +26,7 @@ fn ledger(design: Design, defects: Defects) -> Ledger {
 
 fn request(id: &str, action: Action) -> String {
     let request = LedgerRequest { id: id.into(), action };
-    String::from_utf8(request.encode().to_vec()).expect("JSON is text")
+    String::from_utf8(Format::json().encode(&request).to_vec()).expect("JSON is text")
 }
 
 fn fund(id: &str, account: &str, amount: i64) -> String {
@@ -52,8 +53,8 @@ fn posted(defects: Defects, requests: &[String]) -> Vec<String> {
     let mut sent = Vec::new();
     for ask in &rig.asks {
         let Ask::Producer(_, Op::Send(record)) = ask else { continue };
-        sent.push(match Posting::decode(record.value.as_ref()) {
-            Some(posting) => {
+        sent.push(match Formats::json().postings.decode(record.value.as_ref()) {
+            Ok(posting) => {
                 let balance = posting.balance.map_or("?".into(), |balance| balance.to_string());
                 alloc::format!(
                     "{} {}{:+}={balance}",
@@ -62,7 +63,7 @@ fn posted(defects: Defects, requests: &[String]) -> Vec<String> {
                     posting.delta
                 )
             }
-            None => String::from_utf8_lossy(record.value.as_ref().expect("all have")).into(),
+            Err(_) => String::from_utf8_lossy(record.value.as_ref().expect("all have")).into(),
         });
     }
     sent.retain(|text| !text.contains("true"));
@@ -195,7 +196,7 @@ fn the_naive_design_reads_all_and_writes_all() {
 #[test]
 fn a_request_survives_its_own_text() {
     let text = spend("s", "a", 4, Some("f"));
-    let back: LedgerRequest = json::decode(Some(&text.clone().into())).expect("it is one");
-    assert_eq!(json::encode(&back), text);
-    assert_eq!((back.account(), LedgerRequest::decode(None)), ("a", None));
+    let format: Format<LedgerRequest> = Format::json();
+    let back = format.decode(Some(&text.clone().into())).expect("it is one");
+    assert_eq!((&*format.encode(&back), back.account()), (text.as_bytes(), "a"));
 }

@@ -52,7 +52,8 @@ impl Ledger {
         if let Action::Transfer { to, amount, .. } = &request.action {
             let action = Action::Credit { account: to.clone(), amount: *amount };
             let credit = LedgerRequest { id: request.id.clone(), action };
-            context.emit(send(&self.setup.requests, to, credit.encode()));
+            let credit = self.setup.formats.requests.encode(&credit);
+            context.emit(send(&self.setup.requests, to, credit));
         }
         self.conclude(record, request, true, context);
     }
@@ -88,7 +89,8 @@ impl Ledger {
             balance,
             funding,
         };
-        Some(send(&self.setup.postings, account, posting.encode()))
+        let value = self.setup.formats.postings.encode(&posting);
+        Some(send(&self.setup.postings, account, value))
     }
 }
 
