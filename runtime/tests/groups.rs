@@ -10,7 +10,7 @@ use crate::support::{BRISK, cluster_set, obey};
 fn survives(asker: Option<Asker>) {
     let Some(asker) = asker else { return };
     let (mut cluster, bootstrap) = cluster_set(BRISK, Stdio::inherit());
-    obey(&mut cluster, &mut asker.start(&bootstrap, &[]));
+    obey(&mut cluster, &mut [asker.start(&bootstrap, "", &[])]);
 }
 
 #[test]

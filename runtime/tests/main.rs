@@ -2,6 +2,7 @@
 
 mod groups;
 mod hostile;
+mod kafka;
 mod peers;
 mod stock_clients;
 mod support;

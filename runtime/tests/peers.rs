@@ -4,16 +4,15 @@
 //! `peers/confluent.txt` and `peers/java.txt` hold what Apache Kafka answered. Where Maven can
 //! fetch it, or `SEEDLOG_TEST_KAFKA=host:port,..` names one that runs, it is asked again.
 
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 use std::{fs, thread};
 
+use crate::kafka::Kafka;
 use crate::support::{BRISK, Talker, cluster_set, python, run, skipped, succeeds};
 
-const KAFKA_HERE: &str = "SEEDLOG_TEST_KAFKA";
 const CONFLUENT: &str = include_str!("peers/confluent.txt");
 const JAVA: &str = include_str!("peers/java.txt");
 
@@ -50,12 +49,12 @@ fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
 }
 
-fn room() -> PathBuf {
+pub fn room() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers")
 }
 
 /// Where the jars are, once Maven has fetched them.
-fn jars() -> Option<&'static str> {
+pub fn jars() -> Option<&'static str> {
     static JARS: OnceLock<Option<String>> = OnceLock::new();
     let fetch = || {
         if !succeeds("javac", &["-version"]) {
@@ -122,9 +121,10 @@ impl Asker {
         lines(&run(&self.program, &[&args[..], &[bootstrap, &prefix]].concat(), ""))
     }
 
-    /// Starts it on a cluster of its own, to be talked to.
-    pub fn start(&self, bootstrap: &str, more: &[&str]) -> Talker {
-        Talker::start(Command::new(&self.program).args(&self.args).args([bootstrap, ""]).args(more))
+    /// Starts it, to be talked to; the prefix tells apart what several make in a cluster.
+    pub fn start(&self, bootstrap: &str, prefix: &str, more: &[&str]) -> Talker {
+        let mut command = Command::new(&self.program);
+        Talker::start(command.args(&self.args).args([bootstrap, prefix]).args(more))
     }
 }
 
@@ -176,72 +176,4 @@ fn apache_kafka_still_gives_the_answers_that_were_recorded() {
             scope.spawn(move || asker.map(|asker| same(&lines(answers), &asker.ask(bootstrap))));
         }
     });
-}
-
-/// An Apache Kafka; what was started here ends when this is dropped.
-struct Kafka {
-    bootstrap: String,
-    node: Option<Child>,
-}
-
-impl Kafka {
-    fn find() -> Option<Kafka> {
-        if let Ok(bootstrap) = std::env::var(KAFKA_HERE) {
-            return Some(Kafka { bootstrap, node: None });
-        }
-        let jars = jars()?;
-        let data = room().join(format!("kafka-{}", std::process::id()));
-        fs::create_dir_all(&data).expect("the room is ours");
-        let free = || TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
-        let [port, controller] = [free(), free()].map(|free| free.expect("a free port").port());
-        let settings = data.join("server.properties");
-        fs::write(&settings, properties(port, controller, &data)).expect("the room is ours");
-        let settings = settings.display().to_string();
-        // Any id of 16 bytes in base64.
-        let format = ["format", "-t", "c2VlZGxvZy1wZWVycy0tMQ", "-c", &settings];
-        let storage = [&["-cp", jars, "kafka.tools.StorageTool"][..], &format].concat();
-        assert!(succeeds("java", &storage), "a new Kafka can be formatted");
-        let mut kafka = Command::new("java");
-        kafka.args(["-Xmx512m", "-cp", jars, "kafka.Kafka", &settings]);
-        kafka.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let node = Some(kafka.spawn().expect("Java starts"));
-        let kafka = Kafka { bootstrap: format!("127.0.0.1:{port}"), node };
-        let patience = Instant::now() + Duration::from_secs(120);
-        while TcpStream::connect(&kafka.bootstrap).is_err() {
-            assert!(Instant::now() < patience, "Kafka serves");
-            thread::sleep(Duration::from_millis(200));
-        }
-        Some(kafka)
-    }
-}
-
-impl Drop for Kafka {
-    fn drop(&mut self) {
-        if let Some(node) = &mut self.node {
-            let _ = node.kill();
-            let _ = node.wait();
-            let _ = fs::remove_dir_all(room().join(format!("kafka-{}", std::process::id())));
-        }
-    }
-}
-
-fn properties(port: u16, controller: u16, data: &Path) -> String {
-    format!(
-        "process.roles=broker,controller\n\
-         node.id=1\n\
-         controller.quorum.voters=1@127.0.0.1:{controller}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         controller.listener.names=CONTROLLER\n\
-         log.dirs={}\n\
-         offsets.topic.replication.factor=1\n\
-         offsets.topic.num.partitions=5\n\
-         transaction.state.log.replication.factor=1\n\
-         transaction.state.log.num.partitions=5\n\
-         transaction.state.log.min.isr=1\n\
-         group.consumer.min.heartbeat.interval.ms=500\n\
-         {}\n",
-        data.join("log").display(),
-        BRISK.join("\n")
-    )
 }

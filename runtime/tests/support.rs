@@ -32,19 +32,44 @@ impl Talker {
     }
 }
 
-/// Does with the cluster what the client says, until it says `end`.
-pub fn obey(cluster: &mut Talker, client: &mut Talker) {
-    loop {
-        let line = client.next();
-        if line == "end" {
-            break client.tell("done");
-        }
-        cluster.tell(&line);
-        let done = cluster.next();
-        assert!(["stopped", "started"].iter().any(|word| done.ends_with(word)), "{done}");
-        client.tell("done");
+/// A cluster whose brokers, from 1 on, are stopped and started.
+pub trait Brokers {
+    fn stop(&mut self, broker: usize);
+    fn start(&mut self, broker: usize);
+}
+
+/// A cluster of seedlog's, by the commands that it takes.
+impl Brokers for Talker {
+    fn stop(&mut self, broker: usize) {
+        self.tell(&format!("broker stop {broker}"));
+        assert_eq!(self.next(), format!("broker {broker} stopped"));
     }
-    assert!(client.process.wait().expect("it ends").success());
+
+    fn start(&mut self, broker: usize) {
+        self.tell(&format!("broker start {broker}"));
+        assert_eq!(self.next(), format!("broker {broker} started"));
+    }
+}
+
+/// Does with the cluster what the clients say, once all of them say it, until they say `end`.
+pub fn obey(cluster: &mut dyn Brokers, clients: &mut [Talker]) {
+    loop {
+        let lines: Vec<String> = clients.iter_mut().map(Talker::next).collect();
+        assert!(lines.iter().all(|line| *line == lines[0]), "{lines:?}");
+        let words: Vec<&str> = lines[0].split(' ').collect();
+        match &words[..] {
+            ["broker", "stop", broker] => cluster.stop(broker.parse().expect("a number")),
+            ["broker", "start", broker] => cluster.start(broker.parse().expect("a number")),
+            _ => assert_eq!(words, ["end"]),
+        }
+        clients.iter_mut().for_each(|client| client.tell("done"));
+        if words == ["end"] {
+            break;
+        }
+    }
+    for client in clients {
+        assert!(client.process.wait().expect("it ends").success());
+    }
 }
 
 impl Drop for Talker {
@@ -69,16 +94,20 @@ pub fn cluster_with(complaints: Stdio) -> (Talker, String) {
     cluster_set(&[], complaints)
 }
 
-pub fn cluster_set(settings: &[&str], complaints: Stdio) -> (Talker, String) {
-    // Three ports in a row, below those that the system gives to clients: a client that dials a
-    // stopped broker must not end up on its port.
+/// The first of some ports in a row, below those that the system gives to clients: a client that
+/// dials a stopped broker must not end up on its port.
+pub fn free_ports(count: u16) -> u16 {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let first = u16::try_from(std::process::id() % 1_000).expect("below a thousand") * 10;
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
-    let port = (0..100)
+    (0..100)
         .map(|step| 20_000 + (first + turn * 10 + step * 100) % 10_000)
-        .find(|port| (0..3).all(|next| free(port + next)))
-        .expect("there are three free ports");
+        .find(|port| (0..count).all(|next| free(port + next)))
+        .expect("there are free ports")
+}
+
+pub fn cluster_set(settings: &[&str], complaints: Stdio) -> (Talker, String) {
+    let port = free_ports(3);
     let mut command = Command::new(env!("CARGO_BIN_EXE_seedlog"));
     command.args(["up", "--brokers", "3", "--controllers", "3", "--port", &port.to_string()]);
     command.args(settings.iter().flat_map(|setting| ["--set", setting]));

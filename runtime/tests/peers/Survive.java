@@ -49,6 +49,21 @@ public class Survive {
             .allMatch(partition -> partition.isr().size() == partition.replicas().size());
     }
 
+    /** What administrators see of the transaction, at its coordinator and at the leader of its partition. */
+    static boolean seen(TransactionState state, int partitions) throws Exception {
+        String id = Answers.name("survivor");
+        var described = Answers.admin.describeTransactions(List.of(id)).description(id).get();
+        var place = Transactions.place("written", 0);
+        var producers = Answers.admin.describeProducers(List.of(place)).partitionResult(place).get().activeProducers();
+        var listed = Answers.admin.listTransactions(new ListTransactionsOptions().filterStates(Set.of(state))).all().get();
+        return described.state() == state && described.topicPartitions().size() == partitions
+            && described.topicPartitions().contains(place) == (partitions > 0)
+            && (partitions == 0 || described.transactionStartTimeMs().isPresent())
+            && listed.stream().anyMatch(one -> one.transactionalId().equals(id) && one.producerId() == described.producerId())
+            && producers.stream().anyMatch(one -> one.producerId() == described.producerId() && one.producerEpoch() == described.producerEpoch()
+                && one.currentTransactionStartOffset().isPresent() == (partitions > 0));
+    }
+
     public static void main(String[] args) throws Exception {
         Answers.servers = args[0];
         Answers.prefix = args[1];
@@ -57,7 +72,7 @@ public class Survive {
             Answers.admin.createTopics(List.of(new NewTopic(Answers.name(topic), PARTITIONS, (short) 3))).all().get();
         var groups = Map.of("classic", join("classic", "session.timeout.ms", 45_000), "new", join("new", "group.protocol", "consumer"));
         var before = groups.values().stream().flatMap(List::stream).map(member -> member.rebalances).toList();
-        var writer = new Transactions.Writer("written", "survivor").init();
+        var writer = new Transactions.Writer("written", "survivor", "transaction.timeout.ms", 600_000).init();
         for (int broker = 1; broker <= 3; broker++) {
             for (var group : groups.entrySet()) commit(group.getKey(), group.getValue(), broker * 10);
             writer.producer.beginTransaction();
@@ -74,9 +89,13 @@ public class Survive {
                 }
             int hidden = broker - 1;
             Pipeline.check(Transactions.read("written", 0, IsolationLevel.READ_COMMITTED).size() == hidden, "it is open");
+            settled("it is seen while open", () -> seen(TransactionState.ONGOING, 2));
             writer.producer.commitTransaction();
+            settled("it is seen as committed", () -> seen(TransactionState.COMPLETE_COMMIT, 0));
             settled("it is committed", () -> Transactions.read("written", 0, IsolationLevel.READ_COMMITTED).size() == hidden + 1);
             settled("so is its offset", () -> committed("alone").equals(Map.of(0, hidden + 1L)));
+            writer.abort("aborted");
+            settled("it is seen as aborted", () -> seen(TransactionState.COMPLETE_ABORT, 0));
             Pipeline.tell("broker start " + broker);
             settled("it comes back to all that it holds", Survive::whole);
         }

@@ -55,7 +55,7 @@ reader.assign([TopicPartition(name("written"), 0, 0)])
 for broker in [1, 2, 3]:
     for topic, pair in groups.items():
         commit(topic, pair, broker * 10)
-    writer = Writer("written", "survivor").init()
+    writer = Writer("written", "survivor", transaction_timeout_ms=600000).init()
     writer.producer.begin_transaction()
     writer.send(f"record {broker}")
     place = TopicPartition(name("written"), 0, broker)
