@@ -6,7 +6,7 @@ use seedlog::config::AppConfig;
 use seedlog::ids::TopicName;
 
 use super::table::Surroundings;
-use super::{AppTable, FeedTable};
+use super::{AppTable, FeedTable, ValueFormat};
 use crate::scenario::script::{Role, Who};
 use crate::scenario::{Scenario, Topic};
 
@@ -26,6 +26,7 @@ pub fn store(apps: &[Arc<AppTable>], around: &Surroundings<'_>) -> Option<Arc<Ap
             changelog: None,
             group: STORE.into(),
             is_static: false,
+            format: ValueFormat::Bytes,
             config: AppConfig::default(),
             consumer: around.consumer.clone(),
             producer: around.producer.clone(),

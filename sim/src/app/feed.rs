@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use seedlog::op::{Outcome, SendRecord};
 
+use super::ValueFormat;
 use crate::world::Draw;
 
 /// Makes records for an application, one at a time. A record that was not acknowledged is sent
@@ -19,6 +20,16 @@ pub trait Feed: Clone + Send + Sync + 'static {
     /// What is wrong with the value.
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         Err(format!("{key} = {value:?} means nothing here"))
+    }
+
+    /// The formats of values that it can write; the first is the one that it has if none is named.
+    fn formats(&self) -> &'static [ValueFormat] {
+        ValueFormat::OPAQUE
+    }
+
+    /// Which of [`Feed::formats`] its values have. Said once, before the first record.
+    fn write_in(&mut self, format: ValueFormat) {
+        let _ = format;
     }
 
     /// The next record; none: nothing this time. Whatever is random comes from `dice`, or a seed
@@ -50,6 +61,8 @@ pub trait HostedFeed: Send + Sync {
     /// # Errors
     /// As [`Feed::set`].
     fn set(&mut self, key: &str, value: &str) -> Result<(), String>;
+    fn formats(&self) -> &'static [ValueFormat];
+    fn write_in(&mut self, format: ValueFormat);
     fn next(&mut self, dice: &mut dyn Draw) -> Option<SendRecord>;
     fn answered(&mut self, record: &SendRecord, outcome: &Outcome);
     fn clone_box(&self) -> Box<dyn HostedFeed>;
@@ -62,6 +75,14 @@ impl<F: Feed> HostedFeed for F {
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         Feed::set(self, key, value)
+    }
+
+    fn formats(&self) -> &'static [ValueFormat] {
+        Feed::formats(self)
+    }
+
+    fn write_in(&mut self, format: ValueFormat) {
+        Feed::write_in(self, format);
     }
 
     fn next(&mut self, dice: &mut dyn Draw) -> Option<SendRecord> {

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use seedlog::client::app::format::Format;
 use seedlog::config::Delivery;
 use seedlog::defect::Defects;
 use seedlog::ids::{Endpoint, TopicName};
 use seedlog::machine::{Effects, Survived};
 use seedlog::time::Now;
 
-use super::{AppTable, HostedApp};
+use super::{AppTable, Described, HostedApp, ValueFormat};
 use crate::check::{Invariant, Pipeline};
 
 /// One process of an application, as a scenario wants it.
@@ -36,6 +37,15 @@ impl HostSetup {
     pub fn output(&self) -> TopicName {
         self.table.output.first().expect("the [[app]] has an output").clone()
     }
+
+    /// How values of that type are written and read, as its `[[app]]` says.
+    ///
+    /// # Panics
+    /// If they are bytes without a type.
+    #[must_use]
+    pub fn format<T: Described>(&self) -> Format<T> {
+        self.table.format.of()
+    }
 }
 
 /// When and with what a process begins.
@@ -59,6 +69,11 @@ pub trait AppKind: Send + Sync {
     /// What is wrong with the value.
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         Err(format!("{key} = {value:?} means nothing here"))
+    }
+
+    /// The formats of values that it knows; the first is the one that it has if none is named.
+    fn formats(&self) -> &'static [ValueFormat] {
+        ValueFormat::OPAQUE
     }
 
     /// Whether it needs a store beside the brokers.

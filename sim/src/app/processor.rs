@@ -5,7 +5,7 @@ use std::sync::Arc;
 use seedlog::client::app::{App, AppSetup, Processor};
 use seedlog::machine::Effects;
 
-use super::{AppKind, Application, Begin, HostSetup, HostedApp};
+use super::{AppKind, Application, Begin, HostSetup, HostedApp, ValueFormat};
 
 impl<P: Processor + Send + Sync + 'static> Application for App<P> {
     fn check(&self) {
@@ -29,6 +29,10 @@ where
     P: Processor + Send + Sync + 'static,
     F: Fn(&HostSetup) -> P + Clone + Send + Sync + 'static,
 {
+    fn formats(&self) -> &'static [ValueFormat] {
+        ValueFormat::TYPED
+    }
+
     fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {
         host(setup, (self.0)(setup), begin, out)
     }

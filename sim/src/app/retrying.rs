@@ -9,20 +9,38 @@ use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
 use seedlog::op::SendRecord;
 
-use super::{AppKind, AppTable, Begin, Feed, HostSetup, HostedApp, host, keyed, number};
+use super::{
+    AppKind, AppTable, Begin, Described, Feed, HostSetup, HostedApp, ValueFormat, host, keyed,
+    number,
+};
 use crate::check::{Invariant, Values, Visible};
 use crate::scenario::value::Ratio;
 use crate::world::Draw;
+
+impl Described for Message {
+    const SCHEMA: &'static str = r#"{"type": "record", "name": "Message", "fields": [
+        {"name": "id", "type": "string"},
+        {"name": "body", "type": "string"},
+        {"name": "fails", "type": "long", "default": 0}]}"#;
+}
 
 /// Its first input is NAME, the others NAME-retry-1 to 3; its output takes what was handled.
 #[derive(Clone)]
 pub struct RetryKind;
 
 fn retry(table: &AppTable) -> Retry {
-    Retry { name: table.input[0].clone(), output: table.output[0].clone(), format: Format::json() }
+    Retry {
+        name: table.input[0].clone(),
+        output: table.output[0].clone(),
+        format: table.format.of(),
+    }
 }
 
 impl AppKind for RetryKind {
+    fn formats(&self) -> &'static [ValueFormat] {
+        ValueFormat::TYPED
+    }
+
     fn needs_output(&self) -> bool {
         true
     }
@@ -45,8 +63,8 @@ impl AppKind for RetryKind {
 
     fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
         vec![Box::new(EachEndsOnce {
-            input: Values::new(table.input[0].clone(), Format::json()),
-            dead_letters: Values::new(retry(table).dead_letters(), Format::json()),
+            input: Values::new(table.input[0].clone(), table.format.of()),
+            dead_letters: Values::new(retry(table).dead_letters(), table.format.of()),
             messages: BTreeMap::new(),
             handled: BTreeSet::new(),
         })]
@@ -92,6 +110,14 @@ impl Feed for MessagesFeed {
         let ratio = Ratio::parse(value);
         self.fails = ratio.ok_or(format!("expected a probability, found {value:?}"))?;
         Ok(())
+    }
+
+    fn formats(&self) -> &'static [ValueFormat] {
+        ValueFormat::TYPED
+    }
+
+    fn write_in(&mut self, format: ValueFormat) {
+        self.format = format.of();
     }
 
     fn next(&mut self, dice: &mut dyn Draw) -> Option<SendRecord> {

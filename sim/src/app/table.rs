@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use seedlog::config::{AppConfig, ConsumerConfig, Delivery, ProducerConfig};
+use seedlog::config::{AppConfig, ConsumerConfig, Delivery, ProducerConfig, Setting as _};
 use seedlog::ids::TopicName;
 use seedlog::time::Duration;
 
-use super::{AppKind, HostedFeed, Registry};
+use super::{AppKind, HostedFeed, Registry, ValueFormat};
 use crate::scenario::Error;
 use crate::scenario::read::{Table, suggestion};
 use crate::scenario::text::Place;
@@ -27,6 +27,8 @@ pub struct AppTable {
     pub group: Arc<str>,
     /// Whether its members have names that outlive them (KIP-345): those of their processes.
     pub is_static: bool,
+    /// How its values are written and read.
+    pub format: ValueFormat,
     pub config: AppConfig,
     pub consumer: ConsumerConfig,
     pub producer: ProducerConfig,
@@ -44,6 +46,7 @@ impl AppTable {
 pub struct FeedTable {
     pub name: Arc<str>,
     pub feed: Box<dyn HostedFeed>,
+    pub format: ValueFormat,
     pub topic: TopicName,
     /// Time between two sends.
     pub every: Span,
@@ -99,6 +102,21 @@ fn kind(table: &mut Table<'_>, what: &str, known: &[&str]) -> Result<(Place, Str
     }
 }
 
+/// The format that a table names, of those that its kind knows.
+fn format(table: &mut Table<'_>, kind: &str, known: &[ValueFormat]) -> Result<ValueFormat, Error> {
+    let at = table.place_of("format");
+    let Some(name) = table.string("format")? else { return Ok(known[0]) };
+    if let Some(format) = known.iter().find(|format| format.name() == name) {
+        return Ok(*format);
+    }
+    let what = match ValueFormat::ALL.iter().any(|format| format.name() == name) {
+        true => format!("a {kind} has no values in {name}"),
+        false => format!("unknown format {name:?}"),
+    };
+    let names: Vec<&str> = known.iter().map(|format| format.name()).collect();
+    Err(table.error("format", at, what, &format!("one of: {}", names.join(", "))))
+}
+
 /// Topics of the scenario under one key.
 fn topics(
     table: &mut Table<'_>,
@@ -130,6 +148,7 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
         changelog: topics(&mut table, "changelog", around)?.pop(),
         group: table.string("group")?.unwrap_or_else(|| name.clone()).into(),
         is_static: table.boolean("static")?.unwrap_or(false),
+        format: format(&mut table, &name, kind.formats())?,
         config: AppConfig::default(),
         consumer: around.consumer.clone(),
         producer: around.producer.clone(),
@@ -152,13 +171,19 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
         return Err(table.error("output", at, "it has no output", "name a topic of the scenario"));
     }
     let (path, prefix) = (table.nameless(), table.name(""));
+    let mut delivers = None;
     for (place, key, value) in table.settings() {
         let result = set(&mut app, &key, &value);
         result
             .map_err(|(what, cure)| path.error(&format!("{prefix}.{key}"), place, what, &cure))?;
+        delivers = if key == "delivery" { Some(place) } else { delivers };
     }
-    if let Some(delivery) = app.kind.delivery() {
-        app.config.delivery = delivery;
+    if let Some(needed) = app.kind.delivery() {
+        let named = std::mem::replace(&mut app.config.delivery, needed);
+        if let Some(place) = delivers.filter(|_| named != needed) {
+            let what = format!("this {} is {} only", app.name, needed.print());
+            return Err(path.error(&format!("{prefix}.delivery"), place, what, "take it out"));
+        }
     }
     if let Some(what) = app.kind.refuses(&app) {
         return Err(path.error(&format!("{prefix}.input"), at, what, "name them in this order"));
@@ -189,7 +214,8 @@ fn set(app: &mut AppTable, key: &str, value: &str) -> Result<(), (String, String
     if hosts || consumes || produces {
         return Ok(());
     }
-    let mut known = vec!["kind", "instances", "input", "output", "changelog", "group", "static"];
+    let mut known =
+        vec!["kind", "instances", "input", "output", "changelog", "group", "static", "format"];
     known.extend(app.kind.keys());
     known.extend(AppConfig::NAMES);
     known.extend(ConsumerConfig::NAMES);
@@ -207,8 +233,12 @@ fn feed(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<FeedTable, Er
     let millis = Duration::from_millis;
     let every = table.place_of("every");
     let limit = u64::from(u32::MAX);
+    let mut own = around.registry.feed(&name).expect("the name is one of the registry");
+    let format = format(&mut table, &name, own.formats())?;
+    own.write_in(format);
     let mut feed = FeedTable {
-        feed: around.registry.feed(&name).expect("the name is one of the registry"),
+        feed: own,
+        format,
         topic: topic.clone(),
         every: table.span("every")?.unwrap_or(Span::new(millis(10), millis(10))),
         pending: table.number("pending", 1, limit)?.unwrap_or(64),
@@ -226,7 +256,7 @@ fn feed(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<FeedTable, Er
         let result = if known.contains(&&*key) {
             feed.feed.set(&key, &value).map_err(|what| (what, String::new()))
         } else {
-            let mut all = vec!["kind", "topic", "every", "pending", "records", "repeat"];
+            let mut all = vec!["kind", "topic", "format", "every", "pending", "records", "repeat"];
             all.extend(known);
             Err(("unknown key".into(), suggestion(&key, &all)))
         };

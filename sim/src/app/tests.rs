@@ -4,8 +4,11 @@ use seedlog::machine::{Effects, Input, Machine};
 use seedlog::op::SendRecord;
 use seedlog::time::{Instant, Now};
 
-use super::{AppKind, Application, Begin, Feed, HostSetup, HostedApp, Registry, keyed};
-use crate::run::{Run, Verdict};
+use super::{
+    AppKind, Application, Begin, Feed, HostSetup, HostedApp, Registry, ValueFormat, keyed,
+};
+use crate::command::execute;
+use crate::run::{Report, Run, Verdict};
 use crate::scenario::script::{Role, Who};
 use crate::scenario::{Error, Scenario};
 use crate::world::Draw;
@@ -132,6 +135,160 @@ fn a_wrong_app_table_is_refused_with_its_place_and_a_cure() {
     ];
     for (line, message) in wrong {
         assert_eq!(read(&format!("{APP}{line}\n")).expect_err(line).to_string(), message);
+    }
+}
+
+#[test]
+fn what_an_application_does_not_know_is_refused_in_one_line_with_its_place_and_a_cure() {
+    let app = |lines: &str| format!("[[app]]\ninput = \"in\"\noutput = \"out\"\n{lines}");
+    let designs = "check-then-act atomic-apply transactions";
+    let modes = "at-most-once at-least-once exactly-once";
+    let wrong = [
+        (
+            app("kind = \"ledgr\""),
+            "12: app[0].kind: unknown kind of application \"ledgr\"; did you mean \"ledger\"?"
+                .into(),
+        ),
+        (
+            app("kind = \"ledger\"\ndesign = \"x\""),
+            format!("13: app[0].design: expected one of: {designs}, found \"x\""),
+        ),
+        (
+            app("kind = \"ledger\"\ndelivery = \"at-least-once\""),
+            "13: app[0].delivery: this ledger is exactly-once only; take it out".into(),
+        ),
+        (
+            app("kind = \"copy\"\ndelivery = \"twice\""),
+            format!("13: app[0].delivery: delivery = \"twice\": expected one of: {modes}"),
+        ),
+        (
+            app("kind = \"tickets\"\nformat = \"xml\""),
+            "13: app[0].format: unknown format \"xml\"; one of: json, avro".into(),
+        ),
+        (
+            app("kind = \"tickets\"\nformat = \"bytes\""),
+            "13: app[0].format: a tickets has no values in bytes; one of: json, avro".into(),
+        ),
+        (
+            app("kind = \"copy\"\nformat = \"avro\""),
+            "13: app[0].format: a copy has no values in avro; one of: bytes".into(),
+        ),
+        (
+            app("kind = \"tickets\"\nworkrs = 3"),
+            "13: app[0].workrs: unknown key; did you mean \"workers\"?".into(),
+        ),
+        (
+            "[[app]]\nkind = \"copy\"\ninput = \"in\"\noutput = \"otu\"".into(),
+            "12: app[0].output: there is no topic \"otu\"; did you mean \"out\"?".into(),
+        ),
+        (
+            "[[app]]\nkind = \"copy\"\ninput = \"elsewhere\"".into(),
+            "11: app[0].input: there is no topic \"elsewhere\"; one of: in, out".into(),
+        ),
+        (
+            "[[app]]\nkind = \"copy\"\ninput = \"in\"".into(),
+            "11: app[0].output: it has no output; name a topic of the scenario".into(),
+        ),
+    ];
+    refused(&wrong);
+}
+
+#[test]
+fn what_a_feed_does_not_know_is_refused_in_one_line_with_its_place_and_a_cure() {
+    let feed = |lines: &str| format!("[[feed]]\ntopic = \"in\"\n{lines}");
+    refused(&[
+        (
+            feed("kind = \"ticket\""),
+            "11: feed[0].kind: unknown kind of feed \"ticket\"; did you mean \"tickets\"?".into(),
+        ),
+        (
+            feed("kind = \"tickets\"\nformat = \"Avro\""),
+            "12: feed[0].format: unknown format \"Avro\"; one of: json, avro".into(),
+        ),
+        (
+            feed("kind = \"tickets\"\nfail = \"1/2\""),
+            "12: feed[0].fail: unknown key; did you mean \"fails\"?".into(),
+        ),
+    ]);
+}
+
+/// Each of these texts is refused with that message.
+fn refused(wrong: &[(String, String)]) {
+    for (lines, message) in wrong {
+        let text = format!("{TOPICS}{lines}\n");
+        let found = Scenario::parse_with("s.toml", &text, &[], &Registry::built_in());
+        let found = found.expect_err(lines).to_string();
+        assert_eq!(found, format!("s.toml:{message}"), "{lines}");
+    }
+}
+
+const TOPICS: &str = "# It works.\n[workload]\nproducers = 0\nconsumers = 0\n\
+                      [[topics]]\nname = \"in\"\n[[topics]]\nname = \"out\"\n";
+
+/// A small scenario with a known application whose processes crash.
+fn small(kind: &str, feed: &str, app: &str) -> Arc<Scenario> {
+    let more = ["in-retry-1", "in-retry-2", "in-retry-3", "in-dlt", "state"];
+    let more: String = more.map(|name| format!("[[topics]]\nname = \"{name}\"\n")).concat();
+    let input = match kind {
+        "retry" => "[\"in\", \"in-retry-1\", \"in-retry-2\", \"in-retry-3\"]",
+        _ => "\"in\"",
+    };
+    let fed = if kind == "retry" { "messages" } else { kind };
+    let state = match kind {
+        "ledger" => "changelog = \"state\"\nisolation.level = \"read_committed\"\n",
+        _ => "",
+    };
+    let text = format!(
+        "{TOPICS}{more}[phases]\nsafety = \"4s\"\n\
+         [broker]\ngroup.min.session.timeout.ms = 1000\n\
+         [[feed]]\nkind = \"{fed}\"\ntopic = \"in\"\nformat = \"{feed}\"\nevery = \"20ms\"\n\
+         [[app]]\nkind = \"{kind}\"\ninput = {input}\noutput = \"out\"\nformat = \"{app}\"\n\
+         {state}session.timeout.ms = 2000\nheartbeat.interval.ms = 500\n\
+         transaction.timeout.ms = 4000\nrequest.timeout.ms = 2000\n\
+         [[fault]]\nkind = \"crash\"\ntarget = \"app\"\nevery = \"1s\"\nfor = \"200ms\"\n"
+    );
+    Arc::new(Scenario::parse_with("s.toml", &text, &[], &registry()).expect("it reads"))
+}
+
+fn report(kind: &str, feed: &str, app: &str) -> Report {
+    execute(&small(kind, feed, app), 5)
+}
+
+#[test]
+fn an_application_keeps_its_promises_in_each_format() {
+    for kind in ["tickets", "retry", "ledger"] {
+        let reports = ValueFormat::TYPED.iter().map(|format| {
+            let name = format.name();
+            (name, report(kind, name, name))
+        });
+        for (format, report) in reports {
+            assert_eq!(report.verdict, Verdict::Held, "{kind} {format}: {report:?}");
+            let counts = ["processed", "malformed"].map(|name| report.count(name));
+            assert!(counts[0] > 100 && counts[1] == 0, "{kind} {format}: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_feed_of_another_format_is_seen() {
+    for (feed, app, why) in [
+        ("json", "avro", "malformed avro: it does not begin with C3 01"),
+        ("avro", "json", "malformed json: expected value at line 1 column 1"),
+    ] {
+        for (kind, name) in [("tickets", "InOrder"), ("ledger", "AsAsked")] {
+            let report = report(kind, feed, app);
+            assert_eq!((report.verdict, report.broken()), (Verdict::Violated, vec!["U1".into()]));
+            let detail = &report.findings[0].detail;
+            assert!(
+                detail.starts_with(&format!("{name}: in-")) && detail.ends_with(why),
+                "{detail}"
+            );
+        }
+        // What is no message is a dead letter.
+        let report = report("retry", feed, app);
+        assert_eq!(report.verdict, Verdict::Held, "{report:?}");
+        let [letters, malformed] = ["deadletters", "malformed"].map(|name| report.count(name));
+        assert!(malformed > 100 && letters == malformed, "{report:?}");
     }
 }
 

@@ -7,30 +7,46 @@ use seedlog::client::app::tickets::{Ticket, Tickets};
 use seedlog::machine::Effects;
 use seedlog::op::SendRecord;
 
-use super::{AppKind, AppTable, Begin, Feed, HostSetup, HostedApp, host, keyed, number};
+use super::{
+    AppKind, AppTable, Begin, Described, Feed, HostSetup, HostedApp, ValueFormat, host, keyed,
+    number,
+};
 use crate::check::{Invariant, Values, Visible};
 use crate::scenario::value::Ratio;
 use crate::world::Draw;
+
+impl Described for Ticket {
+    const SCHEMA: &'static str = r#"{"type": "record", "name": "Ticket", "fields": [
+        {"name": "id", "type": "string"},
+        {"name": "order_id", "type": "long"},
+        {"name": "data", "type": "string"},
+        {"name": "fails", "type": "long", "default": 0},
+        {"name": "handled", "type": "boolean", "default": false}]}"#;
+}
 
 #[derive(Clone)]
 pub struct TicketsKind;
 
 impl AppKind for TicketsKind {
+    fn formats(&self) -> &'static [ValueFormat] {
+        ValueFormat::TYPED
+    }
+
     fn needs_output(&self) -> bool {
         true
     }
 
     fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
         vec![Box::new(InOrder {
-            input: Values::new(table.input[0].clone(), Format::json()),
-            output: Values::new(table.output[0].clone(), Format::json()),
+            input: Values::new(table.input[0].clone(), table.format.of()),
+            output: Values::new(table.output[0].clone(), table.format.of()),
             tickets: BTreeMap::new(),
             newest: BTreeMap::new(),
         })]
     }
 
     fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {
-        host(setup, Tickets { output: setup.output(), format: Format::json() }, begin, out)
+        host(setup, Tickets { output: setup.output(), format: setup.format() }, begin, out)
     }
 
     fn clone_box(&self) -> Box<dyn AppKind> {
@@ -73,6 +89,14 @@ impl Feed for TicketsFeed {
         let ratio = Ratio::parse(value);
         self.fails = ratio.ok_or(format!("expected a probability, found {value:?}"))?;
         Ok(())
+    }
+
+    fn formats(&self) -> &'static [ValueFormat] {
+        ValueFormat::TYPED
+    }
+
+    fn write_in(&mut self, format: ValueFormat) {
+        self.format = format.of();
     }
 
     fn next(&mut self, dice: &mut dyn Draw) -> Option<SendRecord> {

@@ -164,6 +164,13 @@ mod tests {
     }
 
     #[test]
+    fn an_application_that_is_wrong_is_told_in_one_line() {
+        let app = file("app.toml", b"# A claim.\n[[app]]\nkind = \"copi\"\n");
+        let what = "app[0].kind: unknown kind of application \"copi\"; did you mean \"copy\"?";
+        assert_eq!(said(&format!("sim run {app}")), Err(format!("{app}:3: {what}")));
+    }
+
+    #[test]
     fn an_unknown_key_or_defect_is_answered_with_those_there_are() {
         let good = file("known.toml", b"# A claim.\n");
         for (set, known) in [("nokey=1", "workload"), ("defects=foo", "truncate-to-hw")] {

@@ -4,7 +4,7 @@ use seedlog::client::app::format::Format;
 use seedlog::client::app::ledger::format::{Action, LedgerRequest};
 use seedlog::op::SendRecord;
 
-use crate::app::{Feed, keyed, number};
+use crate::app::{Feed, ValueFormat, keyed, number};
 use crate::scenario::value::Ratio;
 use crate::world::Draw;
 
@@ -58,6 +58,14 @@ impl Feed for LedgerFeed {
             return Err("money moves between two accounts at least, two of it at least".into());
         }
         Ok(())
+    }
+
+    fn formats(&self) -> &'static [ValueFormat] {
+        ValueFormat::TYPED
+    }
+
+    fn write_in(&mut self, format: ValueFormat) {
+        self.format = format.of();
     }
 
     fn next(&mut self, dice: &mut dyn Draw) -> Option<SendRecord> {

@@ -3,17 +3,18 @@
 
 mod claims;
 mod feed;
+mod schemas;
 
-use seedlog::client::app::ledger::format::Formats;
 use seedlog::client::app::ledger::{Design, Ledger, LedgerSetup};
 use seedlog::config::{Delivery, Setting as _};
 use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
 
-use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, host, number};
+use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, ValueFormat, host, number};
 use crate::check::{DeterministicFold, Invariant, LedgerCycles, Values};
 use claims::{AsAsked, Conservation, NoDoubleSpend, NoOverdraft};
 pub use feed::LedgerFeed;
+use schemas::formats;
 
 /// Its first input are requests; its outputs postings, and receipts if there are two.
 #[derive(Clone)]
@@ -44,6 +45,10 @@ impl AppKind for LedgerKind {
         Ok(())
     }
 
+    fn formats(&self) -> &'static [ValueFormat] {
+        ValueFormat::TYPED
+    }
+
     fn needs_output(&self) -> bool {
         true
     }
@@ -65,7 +70,7 @@ impl AppKind for LedgerKind {
     }
 
     fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
-        let formats = Formats::json();
+        let formats = formats(table.format);
         let requests = Values::new(table.input[0].clone(), formats.requests);
         let postings = Values::new(table.output[0].clone(), formats.postings);
         vec![
@@ -81,7 +86,7 @@ impl AppKind for LedgerKind {
     fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {
         let ledger = Ledger::new(LedgerSetup {
             design: self.design,
-            formats: Formats::json(),
+            formats: formats(setup.table.format),
             requests: setup.table.input[0].clone(),
             postings: setup.output(),
             receipts: setup.table.output.get(1).cloned(),
