@@ -27,6 +27,8 @@ pub struct Simulation {
     overrides: Vec<String>,
     registry: Registry,
     invariants: Vec<Box<dyn Invariant>>,
+    /// Whether it has something that `sim run` does not know.
+    has_own: bool,
 }
 
 impl From<&str> for Simulation {
@@ -44,6 +46,7 @@ impl Simulation {
             overrides: Vec::new(),
             registry: Registry::built_in(),
             invariants: Vec::new(),
+            has_own: false,
         }
     }
 
@@ -56,19 +59,19 @@ impl Simulation {
 
     /// A processor that an `[[app]]` may name as its kind: one is made for each process.
     #[must_use]
-    pub fn processor<P, F>(mut self, name: &str, make: F) -> Self
+    pub fn processor<P, F>(self, name: &str, make: F) -> Self
     where
         P: Processor + Send + Sync + 'static,
         F: Fn(&HostSetup) -> P + Clone + Send + Sync + 'static,
     {
-        self.registry.add_app(name, Box::new(ProcessorKind::new(make)));
-        self
+        self.app(name, ProcessorKind::new(make))
     }
 
     /// An application that an `[[app]]` may name, whatever machine it is.
     #[must_use]
     pub fn app(mut self, name: &str, kind: impl AppKind + 'static) -> Self {
         self.registry.add_app(name, Box::new(kind));
+        self.has_own = true;
         self
     }
 
@@ -76,6 +79,7 @@ impl Simulation {
     #[must_use]
     pub fn feed(mut self, name: &str, feed: impl Feed) -> Self {
         self.registry.add_feed(name, Box::new(feed));
+        self.has_own = true;
         self
     }
 
@@ -83,6 +87,7 @@ impl Simulation {
     #[must_use]
     pub fn invariant(mut self, invariant: impl Invariant + 'static) -> Self {
         self.invariants.push(Box::new(invariant));
+        self.has_own = true;
         self
     }
 
@@ -103,13 +108,22 @@ impl Simulation {
         run
     }
 
+    /// Runs on to the end. What `sim run` does not know, a test makes again.
+    fn finish(&self, run: Run) -> Report {
+        let mut report = finish(run);
+        if self.has_own {
+            report.repro = again(report.seed);
+        }
+        report
+    }
+
     /// One run.
     ///
     /// # Panics
     /// If the scenario cannot be read.
     #[must_use]
     pub fn run(&self, seed: u64) -> Report {
-        finish(self.begin(&self.scenario(), seed))
+        self.finish(self.begin(&self.scenario(), seed))
     }
 
     /// The first run of these seeds that is not held.
@@ -119,7 +133,7 @@ impl Simulation {
     #[must_use]
     pub fn first_failure(&self, seeds: Range<u64>) -> Option<Report> {
         let scenario = self.scenario();
-        let reports = seeds.map(|seed| finish(self.begin(&scenario, seed)));
+        let reports = seeds.map(|seed| self.finish(self.begin(&scenario, seed)));
         reports.into_iter().find(|report| report.verdict != Verdict::Held)
     }
 
@@ -130,7 +144,7 @@ impl Simulation {
     /// makes that run again.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the environment and a test's name are words of the user, no part of a run"
+        reason = "the environment is a word of the user, no part of a run"
     )]
     pub fn check(self, seeds: Range<u64>) {
         let seeds = match std::env::var("SEED").map(|seed| seed.parse::<u64>()) {
@@ -139,11 +153,71 @@ impl Simulation {
             Err(_) => seeds,
         };
         let Some(report) = self.first_failure(seeds) else { return };
-        let again = self.begin(&self.scenario(), report.seed);
-        let mut text = print_report(&report, &around(again, &report));
-        let thread = std::thread::current();
-        let test = thread.name().filter(|name| *name != "main").unwrap_or_default();
-        let _ = write!(text, "SEED={} cargo test {test}", report.seed);
-        panic!("{text}");
+        let same = self.begin(&self.scenario(), report.seed);
+        let mut text = print_report(&report, &around(same, &report));
+        if !self.has_own {
+            let _ = writeln!(text, "{}", again(report.seed));
+        }
+        panic!("{}", text.trim_end());
+    }
+}
+
+/// The command that runs the calling test again, with that seed alone.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's name is a word of the user, no part of a run"
+)]
+fn again(seed: u64) -> String {
+    let thread = std::thread::current();
+    let test = thread.name().filter(|name| *name != "main").unwrap_or_default();
+    format!("SEED={seed} cargo test {test}").trim_end().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use seedlog::client::app::tickets::Tickets;
+
+    use super::*;
+
+    /// A scenario whose claim does not come true, with an application of that kind.
+    #[expect(clippy::disallowed_methods, reason = "a test needs a place for its files")]
+    fn simulation(kind: &str) -> (Simulation, PathBuf) {
+        let text = format!(
+            "# Many.\nrequire = [\"processed >= 1000000\"]\n\
+             [workload]\nproducers = 0\nconsumers = 0\n[phases]\nsafety = \"1s\"\n\
+             [[topics]]\nname = \"in\"\n[[topics]]\nname = \"out\"\n\
+             [[feed]]\nkind = \"tickets\"\ntopic = \"in\"\nformat = \"avro\"\n\
+             [[app]]\nkind = \"{kind}\"\ninput = \"in\"\noutput = \"out\"\nformat = \"avro\"\n"
+        );
+        let path = std::env::temp_dir().join(format!("door-{}-{kind}.toml", std::process::id()));
+        std::fs::write(&path, text).expect("there is a place for temporary files");
+        (Simulation::of(&path), path)
+    }
+
+    /// What a failing check prints.
+    fn printed(simulation: Simulation) -> String {
+        let check = std::panic::AssertUnwindSafe(|| simulation.check(7..8));
+        let payload = std::panic::catch_unwind(check).expect_err("too few are processed");
+        *payload.downcast::<String>().expect("a report is text")
+    }
+
+    const AGAIN: &str =
+        "SEED=7 cargo test door::tests::a_run_with_kinds_of_ones_own_is_made_again_by_its_test";
+
+    #[test]
+    fn a_run_with_kinds_of_ones_own_is_made_again_by_its_test() {
+        let (own, _) = simulation("mine");
+        let own = own
+            .processor("mine", |setup| Tickets { output: setup.output(), format: setup.format() });
+        let report = own.run(7);
+        assert!(report.count("processed") > 0 && report.count("malformed") == 0, "{report:?}");
+        assert_eq!(report.repro, AGAIN);
+        let text = printed(own);
+        assert!(text.ends_with(&format!("\n\n{AGAIN}")) && !text.contains("sim run"), "{text}");
+
+        let (known, path) = simulation("tickets");
+        let both = format!("\n\nsim run {} --seed 7\n{AGAIN}", path.display());
+        let text = printed(known);
+        assert!(text.ends_with(&both), "{text}");
     }
 }
