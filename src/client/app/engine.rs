@@ -232,7 +232,7 @@ impl<P: Processor> Engine<P> {
         }
         self.resend.is_empty()
             && self.commit.in_flight.is_none()
-            && self.lanes.values().all(|lane| lane.busy() == 0 && !self.has_unfinished(lane))
+            && self.lanes.values().all(|lane| lane.begun().is_none() && !self.has_unfinished(lane))
             && self.uncommitted(true).is_empty()
     }
 

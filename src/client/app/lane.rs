@@ -115,6 +115,13 @@ impl Lane {
         self.entries.iter().filter(|entry| is_busy(entry.work)).count()
     }
 
+    /// The offset after the last record that is being worked on, or done although one before it is
+    /// not; none if all that is held only waits.
+    pub fn begun(&self) -> Option<Offset> {
+        let is_begun = |entry: &&Entry| !matches!(entry.work, Work::Waiting { .. });
+        self.entries.iter().rev().find(is_begun).map(|entry| entry.record.offset.next())
+    }
+
     /// The offsets that could be processed now, at most `room`, and when to look again.
     pub fn startable(
         &self,

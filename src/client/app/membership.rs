@@ -169,7 +169,7 @@ impl<P: Processor> Engine<P> {
                     let waits = matches!(entry.work, Work::Waiting { .. });
                     !(first && waits) || stays(entry.record.offset)
                 });
-                ready &= lane.busy() == 0;
+                ready &= lane.begun().is_none();
                 ready &= !lane.entries.iter().any(|entry| stays(entry.record.offset));
             }
         }

@@ -67,8 +67,10 @@ impl<P: Processor> Engine<P> {
         if self.commits_first() {
             return lane.committed.unwrap_or(Offset::ZERO);
         }
+        // A record that comes again holds back the position of those after it: what is done of them
+        // would be done once more by the next owner.
         let stops = self.closing == Closing::Draining || self.membership.is_revoked(partition);
-        if stops { Offset::ZERO } else { Offset::MAX }
+        if stops { lane.begun().unwrap_or(Offset::ZERO) } else { Offset::MAX }
     }
 
     /// Processes one record, or goes on with one that the store was asked about; false if it must

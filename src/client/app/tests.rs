@@ -79,7 +79,10 @@ fn what_was_not_begun_is_not_committed_over_when_it_is_given_up() {
     rig.rebalanced(Rebalance::Revoked([("in".into(), 0)].into()));
     rig.sent();
     rig.sent();
-    assert_eq!(rig.calls(), ["commit 0@6"]);
+    assert_eq!(rig.calls(), ["send out a=2", "commit 0@6"]);
+    rig.answer(|purpose| matches!(purpose, Purpose::Commit(_)), Outcome::Done);
+    rig.sent();
+    assert_eq!(rig.calls(), ["commit 0@8"]);
 }
 
 #[test]
@@ -107,7 +110,27 @@ fn a_graceful_stop_finishes_what_is_on_its_way_and_starts_nothing() {
 }
 
 #[test]
-fn what_is_given_back_undone_is_not_committed_with_what_comes_after_it() {
+fn a_graceful_stop_finishes_what_holds_back_the_position_of_what_is_done() {
+    let mut rig = Rig::new(setup(Delivery::AtLeastOnce), copy());
+    rig.assigned(&[0]);
+    // The second one waits for the first, the third for nobody, the fourth for the second.
+    let [first, second] = [record(0, 5, "a", "1"), record(0, 6, "a", "2")];
+    rig.polled([first, second, record(0, 7, "b", "3"), record(0, 8, "a", "4")].into());
+    assert_eq!(rig.calls(), ["send out a=1", "send out b=3"]);
+    rig.close();
+    rig.sent();
+    rig.sent();
+    assert_eq!(rig.calls(), ["send out a=2", "commit 0@6"]);
+    rig.answer(|purpose| matches!(purpose, Purpose::Commit(_)), Outcome::Done);
+    assert_eq!(rig.calls(), ["send out a=2"]);
+    rig.sent();
+    assert_eq!(rig.calls(), ["commit 0@8"], "what comes after all that was begun stays");
+    rig.answer(|purpose| matches!(purpose, Purpose::Commit(_)), Outcome::Done);
+    assert_eq!(rig.calls(), ["close", "close"]);
+}
+
+#[test]
+fn what_is_given_back_is_committed_with_what_comes_before_it() {
     let mut rig = Rig::new(setup(Delivery::AtLeastOnce), copy());
     rig.assigned(&[0]);
     // The second one waits for the first, the third for nobody.
