@@ -13,6 +13,8 @@ use super::AppTable;
 pub struct Progress {
     /// The highest offset that a group has committed, by topic and partition.
     committed: BTreeMap<(Arc<str>, TopicName, i32), i64>,
+    /// Which offsets a group has processed, by topic and partition.
+    processed: BTreeMap<(Arc<str>, TopicName, i32), Vec<bool>>,
     pub tally: AppTally,
 }
 
@@ -26,18 +28,36 @@ pub struct AppTally {
     pub duplicates: u64,
     /// Attempts at records whose values could not be read.
     pub malformed: u64,
+    /// Records that were processed once more.
+    pub reprocessed: u64,
 }
 
 impl AppTally {
     /// The names that `require` and reports use.
-    pub const NAMES: [&'static str; 6] =
-        ["processed", "applied", "retries", "deadletters", "duplicates", "malformed"];
+    pub const NAMES: [&'static str; 7] = [
+        "processed",
+        "applied",
+        "retries",
+        "deadletters",
+        "duplicates",
+        "malformed",
+        "reprocessed",
+    ];
 
     /// By the names above, in their order.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 6] {
-        let AppTally { processed, applied, retried, dead_lettered, duplicates, malformed } = *self;
-        let counts = [processed, applied, retried, dead_lettered, duplicates, malformed];
+    pub fn counts(&self) -> [(&'static str, u64); 7] {
+        let AppTally {
+            processed,
+            applied,
+            retried,
+            dead_lettered,
+            duplicates,
+            malformed,
+            reprocessed,
+        } = *self;
+        let counts =
+            [processed, applied, retried, dead_lettered, duplicates, malformed, reprocessed];
         std::array::from_fn(|index| (Self::NAMES[index], counts[index]))
     }
 }
@@ -60,7 +80,17 @@ impl Progress {
 
     fn done(&mut self, note: &ApplicationNote) {
         match note {
-            ApplicationNote::Processed { .. } => self.tally.processed += 1,
+            ApplicationNote::Processed { group, topic, partition, offset } => {
+                self.tally.processed += 1;
+                let key = (Arc::clone(group), topic.clone(), *partition);
+                let before = self.processed.entry(key).or_default();
+                let offset = usize::try_from(offset.0).expect("records have offsets");
+                if before.len() <= offset {
+                    before.resize(offset + 1, false);
+                }
+                let again = std::mem::replace(&mut before[offset], true);
+                self.tally.reprocessed += u64::from(again);
+            }
             ApplicationNote::Applied(_) => self.tally.applied += 1,
             ApplicationNote::Retried { .. } => self.tally.retried += 1,
             ApplicationNote::DeadLettered { .. } => self.tally.dead_lettered += 1,

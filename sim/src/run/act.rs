@@ -9,7 +9,7 @@ use seedlog::op::Op;
 use seedlog::time::{Duration, millis};
 
 use super::{Run, Token};
-use crate::cluster::{Process, world_span};
+use crate::cluster::world_span;
 use crate::scenario::script::{
     Action, ClockAct, DiskAct, Group, Hold, LinkAct, NodeExpr, Number, Part, ProcessAct, Role,
     Side, Unflushed,
@@ -169,13 +169,27 @@ impl Run {
         }
     }
 
-    /// Controlled where the process knows how (brokers), otherwise a crash.
+    /// Controlled where the process knows how (brokers, applications, members of a group),
+    /// otherwise a crash.
     fn shut_down(&mut self, process: ProcessId) {
-        if self.world.node(process).and_then(Process::broker).is_some() {
-            self.closes += 1;
-            self.world.call(process, CallId(self.closes), Arc::new(Op::Close));
-        } else {
-            self.crash(process);
+        if !self.world.is_up(process) {
+            return;
+        }
+        match self.cluster.who(process).role {
+            Role::Broker | Role::App => {
+                self.closes += 1;
+                self.world.call(process, CallId(self.closes), Arc::new(Op::Close));
+            }
+            Role::Consumer => {
+                let mut members = self.workload.members.iter_mut();
+                match members.find(|member| member.process == process) {
+                    Some(member) => member.close(&mut self.world),
+                    None => self.crash(process),
+                }
+            }
+            Role::Controller | Role::Producer | Role::Admin | Role::Store | Role::Feed => {
+                self.crash(process);
+            }
         }
     }
 

@@ -218,7 +218,10 @@ impl Run {
                 self.workload.lifecycle(&mut self.world, &self.cluster, process, change);
                 if change == Lifecycle::Halted {
                     self.witness_halt(process);
-                    if self.script.is_empty() || self.cluster.node(process).is_none() {
+                    // A script says itself when somebody is back whom it has shut down; that a
+                    // producer takes another client is nothing that it did.
+                    let quits = self.cluster.who(process).role == Role::Producer;
+                    if self.script.is_empty() || quits {
                         let at = self.world.now() + SUPERVISOR;
                         self.world.control(at, Token::Supervise(process).encode());
                     }

@@ -7,7 +7,7 @@ use super::{Run, Token};
 use crate::check::Decision;
 use crate::scenario::script::{Action, MemberAct, NodeExpr, Part, Role, TransactAct, Who};
 use crate::workload::{Due, Sent, Told, Workload};
-use crate::world::ProcessId;
+use crate::world::{Fault, ProcessId};
 
 impl Run {
     /// What clients want, and what checkers are to know, after answers came in.
@@ -17,6 +17,10 @@ impl Run {
         }
         self.tell_checkers();
         for process in std::mem::take(&mut self.workload.closing) {
+            self.world.quit(process, &mut self.watch);
+        }
+        for process in std::mem::take(&mut self.workload.closed) {
+            self.world.count(Fault::Shutdown);
             self.world.quit(process, &mut self.watch);
         }
     }

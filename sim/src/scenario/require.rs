@@ -54,9 +54,10 @@ pub(super) fn requirements(
         });
         let Some(requirement) = parsed else {
             let cure = "write NAME >= NUMBER with acked, consumed, consumed.percent, leaders, \
-                        controllers, committed, aborted, fenced, rebalances, coordinators.STATE, \
-                        processed, applied, retries, deadletters, duplicates, malformed, \
-                        fault.KIND, check.CODE or sometimes.NAME";
+                        controllers, committed, aborted, fenced, rebalances, rejoins, \
+                        coordinators.STATE, processed, applied, retries, deadletters, \
+                        duplicates, malformed, reprocessed, fault.KIND, check.CODE or \
+                        sometimes.NAME";
             return Err(root.error("require", place, format!("cannot read {text:?}"), cure));
         };
         let absent = match requirement.name.as_str() {

@@ -36,6 +36,8 @@ pub struct MemberClient {
     metadata: GroupMetadata,
     /// When it leaves the group for a moment.
     leaves_at: Option<Instant>,
+    /// Whether it shall end.
+    closing: bool,
     rng: Rng,
     /// The highest offset read by topic and partition, in all lives.
     pub reached: Vec<Vec<i64>>,
@@ -56,6 +58,9 @@ enum Stage {
     /// A commit, before it goes on.
     Commit(CallId, After),
     Leave(CallId),
+    Close(CallId),
+    /// Closed: its process may end.
+    Closed,
     /// Some time, after an error.
     Rest(Instant),
 }
@@ -100,6 +105,7 @@ impl MemberClient {
             owned: Vec::new(),
             metadata: outside(&work.id),
             leaves_at: None,
+            closing: false,
             rng: seed.stream("member", u64::from(number), 0),
             reached: scenario.topics.iter().map(reached).collect(),
             consumed: 0,
@@ -195,10 +201,36 @@ impl MemberClient {
         positions
     }
 
+    /// Ends it, once what was polled is worked on and committed.
+    pub fn close(&mut self, world: &mut World<Process>) {
+        self.closing = true;
+        if matches!(self.stage, Stage::Out) {
+            self.commit_and_close(world);
+        }
+    }
+
+    /// Whether nothing holds its process any longer.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.stage, Stage::Closed)
+    }
+
+    fn commit_and_close(&mut self, world: &mut World<Process>) {
+        if let Some(call) = self.commit(world) {
+            self.stage = Stage::Commit(call, After::Poll);
+            return;
+        }
+        self.told.push(Told::Left { consumer: self.number });
+        self.stage = Stage::Close(self.call(world, Op::Close));
+        self.owned.clear();
+        self.metadata = outside(&self.work.id);
+    }
+
     /// The process died.
     pub fn gone(&mut self) {
         self.life += 1;
         self.calls = 0;
+        self.closing = false;
         self.stage = Stage::Out;
         self.commits.clear();
         self.done.clear();
@@ -210,6 +242,7 @@ impl MemberClient {
     pub fn timer(&mut self, world: &mut World<Process>) {
         let now = world.now();
         match std::mem::replace(&mut self.stage, Stage::Out) {
+            Stage::Rest(until) if until <= now && self.closing => self.commit_and_close(world),
             Stage::Rest(until) if until <= now => self.poll(world),
             Stage::Work(records, until) if until <= now => self.worked(world, &records),
             stage @ (Stage::Out
@@ -217,6 +250,8 @@ impl MemberClient {
             | Stage::Work(..)
             | Stage::Commit(..)
             | Stage::Leave(_)
+            | Stage::Close(_)
+            | Stage::Closed
             | Stage::Rest(_)) => self.stage = stage,
         }
     }
@@ -245,6 +280,10 @@ impl MemberClient {
         match std::mem::replace(&mut self.stage, Stage::Out) {
             Stage::Poll(poll) if poll == call => self.polled(world, outcome),
             Stage::Commit(commit, after) if commit == call => self.committed(world, outcome, after),
+            Stage::Close(close) if close == call => {
+                self.stage = Stage::Closed;
+                None
+            }
             Stage::Leave(leave) if leave == call => {
                 self.subscribe(world);
                 self.poll(world);
@@ -255,6 +294,8 @@ impl MemberClient {
             | Stage::Work(..)
             | Stage::Commit(..)
             | Stage::Leave(_)
+            | Stage::Close(_)
+            | Stage::Closed
             | Stage::Rest(_)) => {
                 self.stage = stage;
                 None
@@ -313,6 +354,10 @@ impl MemberClient {
 
     /// The next poll, unless a script leads, or it is time to leave for a moment.
     fn go_on(&mut self, world: &mut World<Process>) -> Option<Instant> {
+        if self.closing {
+            self.commit_and_close(world);
+            return None;
+        }
         if !self.work.automatic {
             return None;
         }
@@ -438,4 +483,129 @@ impl MemberClient {
 /// No membership.
 fn outside(group: &Arc<str>) -> GroupMetadata {
     GroupMetadata { group: Arc::clone(group), member: "".into(), instance: None, generation: -1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use seedlog::time::Timestamp;
+
+    use super::*;
+    use crate::cluster::{self, Cluster};
+    use crate::scenario::script::Role;
+
+    /// A member that has begun, in a world in which nobody answers it by himself.
+    fn member(commit: &str) -> (MemberClient, World<Process>) {
+        let text =
+            format!("# A member.\n[workload]\nconsumers = 1\n[group]\ncommit = {commit:?}\n");
+        let scenario = Scenario::parse("s.toml", &text, &[]).unwrap_or_else(|e| panic!("{e}"));
+        let (mut world, cluster): (_, Cluster) = cluster::build(&scenario, Seed(1));
+        let process = cluster.all(Role::Consumer).next().expect("there is one");
+        let work = scenario.group.as_ref().expect("the text has one");
+        let mut member = MemberClient::new(&scenario, work, Seed(1), 0, process);
+        member.started(&mut world);
+        (member, world)
+    }
+
+    /// The call that the stage waits for.
+    fn awaited(member: &MemberClient) -> (&'static str, CallId) {
+        match &member.stage {
+            Stage::Poll(call) => ("poll", *call),
+            Stage::Commit(call, _) => ("commit", *call),
+            Stage::Leave(call) => ("leave", *call),
+            Stage::Close(call) => ("close", *call),
+            stage @ (Stage::Out | Stage::Work(..) | Stage::Closed | Stage::Rest(_)) => {
+                panic!("{stage:?} waits for no call")
+            }
+        }
+    }
+
+    /// Answers that call; what is waited for then.
+    fn answer(
+        member: &mut MemberClient,
+        world: &mut World<Process>,
+        outcome: Outcome,
+    ) -> &'static str {
+        let (_, call) = awaited(member);
+        member.returned(world, call, &outcome);
+        if member.is_closed() { "nothing" } else { awaited(member).0 }
+    }
+
+    fn records(offsets: &[i64]) -> Outcome {
+        let record = |offset: &i64| ConsumedRecord {
+            topic: "orders".into(),
+            partition: 0,
+            offset: Offset(*offset),
+            timestamp: Timestamp(0),
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        Outcome::Polled(offsets.iter().map(record).collect())
+    }
+
+    #[test]
+    fn a_member_commits_what_it_has_done_where_it_commits_itself() {
+        for (commit, then) in [("auto", "poll"), ("sync", "commit"), ("async", "poll")] {
+            let (mut member, mut world) = member(commit);
+            assert_eq!(answer(&mut member, &mut world, records(&[4, 5])), then, "{commit}");
+            assert_eq!(member.commits.len(), usize::from(commit != "auto"), "{commit}");
+            assert_eq!(member.consumed, 2);
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_closed_works_on_what_it_polled_commits_it_and_ends() {
+        for (commit, way) in [
+            ("auto", &["close", "nothing"][..]),
+            ("sync", &["commit", "close", "nothing"]),
+            ("async", &["close", "nothing"]),
+            ("none", &["commit", "close", "nothing"]),
+        ] {
+            let (mut member, mut world) = member(commit);
+            member.close(&mut world);
+            assert_eq!(awaited(&member).0, "poll", "{commit}: the poll comes to its end");
+            let mut outcome = records(&[4, 5]);
+            for next in way {
+                assert_eq!(answer(&mut member, &mut world, outcome), *next, "{commit}");
+                outcome = Outcome::Done;
+            }
+            assert_eq!(member.consumed, 2, "{commit}");
+            assert!(matches!(member.told.last(), Some(Told::Left { .. })), "{commit}");
+            member.gone();
+            member.started(&mut world);
+            assert_eq!(awaited(&member).0, "poll", "{commit}: its next life goes on");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_away_is_not_committed_and_what_is_asked_back_is() {
+        let part = || ("orders".into(), 0);
+        let (mut member, mut world) = member("none");
+        answer(&mut member, &mut world, records(&[4]));
+        assert_eq!(member.positions().len(), 1);
+        let lost = Rebalance::Lost(vec![part()]);
+        assert_eq!(answer(&mut member, &mut world, Outcome::Rebalanced(lost.into())), "poll");
+        assert_eq!(member.positions(), []);
+        member.work = Arc::new(GroupWork { commit: CommitMode::Async, ..(*member.work).clone() });
+        member.done.insert(part(), Offset(9));
+        let revoked = Rebalance::Revoked(vec![part()]);
+        let next = answer(&mut member, &mut world, Outcome::Rebalanced(revoked.into()));
+        assert_eq!(next, "commit");
+    }
+
+    #[test]
+    fn a_refusal_is_counted_as_fencing_only_if_somebody_else_is_in_its_place() {
+        let table = [
+            (ErrorCode::IllegalGeneration, 1),
+            (ErrorCode::UnknownMemberId, 1),
+            (ErrorCode::StaleMemberEpoch, 1),
+            (ErrorCode::RebalanceInProgress, 0),
+            (ErrorCode::NotCoordinator, 0),
+        ];
+        for (error, fenced) in table {
+            let (mut member, _) = member("sync");
+            member.note_fencing(&Outcome::Failed(error));
+            assert_eq!(member.fenced, fenced, "{error:?}");
+        }
+    }
 }

@@ -60,6 +60,8 @@ pub struct Workload {
     pub told: Vec<Told>,
     /// Clients that their applications close, and open anew.
     pub closing: Vec<ProcessId>,
+    /// Processes that were shut down and have come to their end.
+    pub closed: Vec<ProcessId>,
     /// Clients that want to be woken at some time.
     pub timers: Vec<(ProcessId, Instant)>,
 }
@@ -98,6 +100,7 @@ impl Workload {
             topics: scenario.topics.iter().map(|topic| topic.name.clone()).collect(),
             told: Vec::new(),
             closing: Vec::new(),
+            closed: Vec::new(),
             timers: Vec::new(),
         }
     }
@@ -170,6 +173,8 @@ impl Workload {
                     self.note_placed(&topic, partition, offset);
                 }
             }
+            // An application is called to close, and for nothing else.
+            Role::App if *outcome == Outcome::Done => self.closed.push(process),
             Role::Broker | Role::Controller | Role::Store | Role::App => {}
         }
     }
@@ -232,6 +237,9 @@ impl Workload {
         self.told.append(&mut member.told);
         let process = member.process;
         self.timers.extend(timer.map(|at| (process, at)));
+        if member.is_closed() {
+            self.closed.push(process);
+        }
         if self.told.len() > before {
             self.count(outcome);
         }

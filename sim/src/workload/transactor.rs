@@ -382,3 +382,89 @@ impl Transactor {
         std::mem::take(&mut self.placed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAILS: fn(ErrorCode) -> Outcome = Outcome::Failed;
+    const UNKNOWN: fn(ErrorCode) -> Outcome = Outcome::Unknown;
+
+    fn at(stage: Stage) -> Transactor {
+        Transactor {
+            size: Range::new(1, 1),
+            aborts: Ratio::NEVER,
+            rng: Rng::from_number(1),
+            stage,
+            begun: 1,
+            calls: 0,
+            awaited: None,
+            offsets: Vec::new(),
+            placed: Vec::new(),
+            fenced: false,
+            totals: TransactionTotals::default(),
+        }
+    }
+
+    fn open(left: u64, aborts: bool, doomed: bool) -> Stage {
+        Stage::Open { left, aborts, doomed }
+    }
+
+    #[test]
+    fn what_is_begun_is_ended_whether_or_not_more_is_to_begin() {
+        let (commit, abort) = (Due::End(Decision::Commit), Due::End(Decision::Abort));
+        let table = [
+            // stage, what is due while producers send, and after that
+            (Stage::New, Due::Nothing, Due::Nothing),
+            (Stage::Initialising, Due::Nothing, Due::Nothing),
+            (Stage::Idle, Due::Begin, Due::Nothing),
+            (open(2, false, false), Due::Send, commit),
+            (open(0, false, false), commit, commit),
+            (open(0, true, false), abort, abort),
+            (open(2, false, true), abort, abort),
+            (Stage::Ending(Decision::Commit), Due::Nothing, Due::Nothing),
+            (Stage::Over, Due::Nothing, Due::Nothing),
+        ];
+        for (stage, sending, after) in table {
+            assert_eq!((at(stage).due(true), at(stage).due(false)), (sending, after), "{stage:?}");
+        }
+        let mut transactor = at(open(1, false, false));
+        assert_eq!((transactor.due(true), transactor.due(true)), (Due::Send, commit));
+    }
+
+    #[test]
+    fn what_failed_is_given_up_and_what_nobody_knows_ends_a_life() {
+        let (commit, abort) = (Decision::Commit, Decision::Abort);
+        let doomed = open(0, true, true);
+        let (abortable, fenced) = (ErrorCode::TransactionAbortable, ErrorCode::ProducerFenced);
+        let table = [
+            // committed, aborted, unknown, fenced
+            (commit, Outcome::Done, Stage::Idle, Next::Nothing, [1, 0, 0, 0]),
+            (abort, Outcome::Done, Stage::Idle, Next::Nothing, [0, 1, 0, 0]),
+            (commit, FAILS(abortable), doomed, Next::Nothing, [0; 4]),
+            (abort, FAILS(abortable), Stage::Over, Next::NewLife, [0, 0, 1, 0]),
+            (commit, FAILS(fenced), Stage::Over, Next::NewLife, [0, 0, 0, 1]),
+            (commit, UNKNOWN(abortable), Stage::Over, Next::NewLife, [0, 0, 1, 0]),
+            (commit, UNKNOWN(fenced), Stage::Over, Next::NewLife, [0, 0, 1, 1]),
+        ];
+        for (decision, outcome, stage, next, counts) in table {
+            let mut transactor = at(Stage::Ending(decision));
+            assert_eq!(transactor.ended(decision, &outcome), next, "{decision:?} {outcome:?}");
+            let TransactionTotals { committed, aborted, unknown, fenced, .. } = transactor.totals;
+            let found = (transactor.stage, [committed, aborted, unknown, fenced]);
+            assert_eq!(found, (stage, counts), "{decision:?} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_failed_send_dooms_its_transaction_and_a_fenced_life_ends_once() {
+        let mut transactor = at(open(3, false, false));
+        assert_eq!(transactor.failed(ErrorCode::RequestTimedOut), Next::Nothing);
+        assert_eq!(transactor.stage, open(3, false, true));
+        assert_eq!(transactor.failed(ErrorCode::ProducerFenced), Next::NewLife);
+        assert_eq!(transactor.failed(ErrorCode::InvalidProducerEpoch), Next::NewLife);
+        assert_eq!(transactor.totals.fenced, 1);
+        let mut ending = at(Stage::Ending(Decision::Commit));
+        assert_eq!(ending.failed(ErrorCode::ProducerFenced), Next::Nothing, "its end will say so");
+    }
+}
