@@ -246,6 +246,17 @@ fn contradictions(text: &Text, scenario: &Scenario) -> Result<(), Error> {
         let cure = "set broker.producer.sequence.max to the same";
         return wrong("producer.sequence.max", what, cure);
     }
+    // A batch that is on its way before another one that is remembered must not bear its numbers.
+    let numbered = producer.max_in_flight.saturating_add(5);
+    if producer.enable_idempotence && producer.sequence_max.unsigned_abs() < numbered - 1 {
+        let what = format!("numbers from 0 to {}", producer.sequence_max);
+        let cure = format!(
+            "brokers remember five batches, {} are on their way: take no less than {}",
+            producer.max_in_flight,
+            numbered - 1
+        );
+        return wrong("producer.sequence.max", what, &cure);
+    }
     let least = producer.linger.saturating_add(producer.request_timeout);
     if producer.delivery_timeout < least {
         let what = format!("{} ms", producer.delivery_timeout.as_millis());

@@ -117,6 +117,11 @@ const REFUSED: &[(&str, &str)] = &[
          set broker.producer.sequence.max to the same",
     ),
     (
+        "[broker]\nproducer.sequence.max = 8\n[producer]\nproducer.sequence.max = 8",
+        "s.toml:4: producer.producer.sequence.max: numbers from 0 to 8; \
+         brokers remember five batches, 5 are on their way: take no less than 9",
+    ),
+    (
         "[producer]\ndelivery.timeout.ms = 9",
         "s.toml:2: producer.delivery.timeout.ms: 9 ms; \
          take no less than linger.ms + request.timeout.ms",

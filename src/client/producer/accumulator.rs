@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::client::producer::batch::Batch;
+use crate::client::producer::batch::{Batch, Limit};
 use crate::client::producer::partitioner::Spread;
 use crate::client::producer::queue::Queue;
 use crate::ids::{CallId, TopicName};
@@ -134,12 +134,12 @@ impl Accumulator {
         now: Instant,
         topic: usize,
         placed: &Placed<'_>,
-        batch_size: usize,
+        limit: Limit,
     ) -> Appended {
         let queue = self.queue(topic, placed.partition);
         let queue = &mut self.queues[queue];
         let new_batch =
-            !queue.batches.back().is_some_and(|batch| batch.has_room(placed.size, batch_size));
+            !queue.batches.back().is_some_and(|batch| batch.has_room(placed.size, limit));
         let crowded = new_batch && !queue.batches.is_empty();
         if new_batch {
             let batch = Batch::new(self.next_batch, placed.ticket, now, self.transactional);
@@ -151,7 +151,7 @@ impl Accumulator {
         let Placed { call, ticket, record, timestamp, size, partition: _ } = *placed;
         batch.append(call, ticket, record, timestamp, size);
         self.used += size;
-        Appended { new_batch, full: crowded || batch.is_full(batch_size) }
+        Appended { new_batch, full: crowded || batch.is_full(limit) }
     }
 
     /// A batch has left its queue: its memory is free.

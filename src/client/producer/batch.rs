@@ -33,6 +33,30 @@ pub(crate) struct Batch {
     pub sent_to: LeaderEpoch,
 }
 
+/// How large a batch gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub bytes: usize,
+    pub records: usize,
+}
+
+/// Batches that need numbers of their own: five that a partition remembers, to tell what is sent
+/// again (KAFKA-5494), and five that are on their way at most.
+const NUMBERED: u32 = 10;
+
+impl Limit {
+    /// Where numbers end soon, so do batches: if those that are remembered and those on their way
+    /// took up more numbers than there are, a new one would be taken for an old one.
+    pub fn new(batch_size: u32, sequence_max: i32) -> Self {
+        let numbers = sequence_max.unsigned_abs() + 1;
+        let records = (numbers / NUMBERED).max(1);
+        Limit {
+            bytes: usize::try_from(batch_size).expect("32 bits fit"),
+            records: usize::try_from(records).expect("32 bits fit"),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Data {
     Open(Builder),
@@ -84,17 +108,22 @@ impl Batch {
     }
 
     /// Whether a record of `size` bytes may still join: an empty batch takes any.
-    pub fn has_room(&self, size: usize, batch_size: usize) -> bool {
+    pub fn has_room(&self, size: usize, limit: Limit) -> bool {
         match &self.data {
-            Data::Open(builder) => builder.is_empty() || builder.size() + size <= batch_size,
+            Data::Open(builder) => {
+                let fits = builder.size() + size <= limit.bytes && self.calls.len() < limit.records;
+                builder.is_empty() || fits
+            }
             Data::Sealed(_) => false,
         }
     }
 
     /// Whether it is as large as batches get.
-    pub fn is_full(&self, batch_size: usize) -> bool {
+    pub fn is_full(&self, limit: Limit) -> bool {
         match &self.data {
-            Data::Open(builder) => builder.size() >= batch_size,
+            Data::Open(builder) => {
+                builder.size() >= limit.bytes || self.calls.len() >= limit.records
+            }
             Data::Sealed(_) => true,
         }
     }

@@ -22,7 +22,7 @@ use alloc::sync::Arc;
 use crate::channel::Backoff;
 use crate::client::network::{Network, NetworkConfig, News};
 use crate::client::producer::accumulator::{Accumulator, Appended, Flush, Placed, Waiting};
-use crate::client::producer::batch::{Session, size_of};
+use crate::client::producer::batch::{Limit, Session, size_of};
 use crate::client::producer::sender::Sent;
 use crate::client::producer::transaction::Transaction;
 use crate::config::{AcksSetting, ProducerConfig};
@@ -168,8 +168,8 @@ impl Producer {
         Backoff { base: config.retry_backoff, max: config.retry_backoff_max }
     }
 
-    fn batch_size(&self) -> usize {
-        usize::try_from(self.setup.config.batch_size).expect("32 bits fit")
+    fn limit(&self) -> Limit {
+        Limit::new(self.setup.config.batch_size, self.setup.config.sequence_max)
     }
 
     fn called(&mut self, now: Now, call: CallId, op: &Arc<Op>, out: &mut Effects) {
@@ -260,7 +260,6 @@ impl Producer {
     /// Puts a record into a batch, if everything it needs is there.
     fn take(&mut self, now: Now, call: CallId, ticket: u64, record: &SendRecord) -> Taken {
         let config = &self.setup.config;
-        let batch_size = usize::try_from(config.batch_size).expect("32 bits fit");
         let size = size_of(record);
         let size32 = u32::try_from(size).unwrap_or(u32::MAX);
         if size32 > config.max_request_size || u64::from(size32) > config.buffer_memory / 2 {
@@ -295,7 +294,7 @@ impl Producer {
         });
         let timestamp = record.timestamp.unwrap_or(now.wall);
         let placed = Placed { call, ticket, record, timestamp, size, partition };
-        Taken::Appended(self.accumulator.append(now.mono, index, &placed, batch_size))
+        Taken::Appended(self.accumulator.append(now.mono, index, &placed, self.limit()))
     }
 
     fn send_failed(&mut self, error: ErrorCode, out: &mut Effects) {

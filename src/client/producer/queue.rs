@@ -11,7 +11,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::client::producer::batch::{Batch, Number, Session, State};
+use crate::client::producer::batch::{Batch, Limit, Number, Session, State};
 use crate::defect::Defects;
 use crate::record::advance_sequence;
 use crate::time::{Duration, Instant};
@@ -52,7 +52,7 @@ pub(crate) enum Order {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Haste {
     pub linger: Duration,
-    pub batch_size: usize,
+    pub limit: Limit,
     /// Batches with a ticket below are ready (a flush).
     pub tickets_below: u64,
 }
@@ -93,7 +93,7 @@ impl Queue {
             State::InFlight => return None,
             State::Retry { not_before } => (not_before, not_before),
             State::Waiting { not_before } => {
-                let alone = index + 1 == self.batches.len() && !batch.is_full(haste.batch_size);
+                let alone = index + 1 == self.batches.len() && !batch.is_full(haste.limit);
                 let lingers = alone && batch.ticket >= haste.tickets_below;
                 let ready = if lingers { batch.created + haste.linger } else { Instant::ZERO };
                 (not_before, ready.max(not_before))

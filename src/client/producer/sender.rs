@@ -50,7 +50,7 @@ impl Producer {
     fn haste(&self) -> Haste {
         Haste {
             linger: self.setup.config.linger,
-            batch_size: self.batch_size(),
+            limit: self.limit(),
             tickets_below: if self.memory_short || self.is_ending() {
                 u64::MAX
             } else {

@@ -170,6 +170,20 @@ fn a_full_batch_goes_at_once() {
 }
 
 #[test]
+fn batches_are_short_where_numbers_end_soon() {
+    let mut short = config();
+    short.sequence_max = 29;
+    let mut script = producer(short, &[(1, 3)]);
+    for call in 0..7 {
+        script.call(call, record("x"));
+    }
+    let first = script.asked();
+    assert_eq!(batches(&first), [(0, 0, 0, 3)]);
+    script.answer(&first, ok(0));
+    assert_eq!(batches(&script.asked()), [(0, 0, 3, 3)]);
+}
+
+#[test]
 fn five_requests_are_in_flight_and_numbered_without_a_gap() {
     let mut script = known(config());
     let mut asked: Vec<Asked> = (1..6).map(|call| send_alone(&mut script, call)).collect();
