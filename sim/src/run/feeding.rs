@@ -51,25 +51,19 @@ impl Run {
         self.unprocessed_by_itself()
     }
 
-    /// What an application has sent to itself (a message that goes round once more), and has not
-    /// done with. In transactions, what else lies at the end of a log is not known: nothing is
-    /// asked then.
+    /// What one application has sent to another, or to itself (a message that goes round once
+    /// more), and has not been done with. Only checkers know what lies at the end of a log.
     fn unprocessed_by_itself(&self) -> Option<String> {
+        let checkers = self.watch.checkers.as_ref()?;
         let view = self.view();
-        for app in self.scenario.apps.iter().filter(|app| !app.is_exactly_once()) {
-            let own = app.kind.writes(app);
-            for part in self.partitions() {
-                if !own.contains(&part.topic) {
-                    continue;
-                }
-                let leader = view.process(view.partition(&part)?.leader)?;
-                let state = view.replica(leader, view.id(&part)?)?;
-                let highest = state.high_watermark.0 - 1;
-                let apps = &self.watch.apps;
-                let missing = apps.unprocessed(app, &part.topic, part.partition, highest);
-                if missing.is_some() {
-                    return missing;
-                }
+        for part in self.partitions() {
+            let last = view.id(&part).and_then(|id| checkers.last_visible(id));
+            let Some(last) = last else { continue };
+            let missing = |app: &std::sync::Arc<crate::app::AppTable>| {
+                self.watch.apps.unprocessed(app, &part.topic, part.partition, last.0)
+            };
+            if let Some(missing) = self.scenario.apps.iter().find_map(missing) {
+                return Some(missing);
             }
         }
         None

@@ -11,6 +11,7 @@ use seedlog::op::ConsumedRecord;
 use seedlog::record::{BatchHeader, Record, records};
 
 use super::Checkers;
+use super::ghost::GhostBatch;
 use super::transaction::Fate;
 pub use fold::DeterministicFold;
 pub use invariant::{Invariant, Invariants};
@@ -92,6 +93,17 @@ impl Checkers {
             }
         }
         transactions.set_shown(id, stable);
+    }
+
+    /// The last record of a partition that readers of committed data get.
+    #[must_use]
+    pub fn last_visible(&self, id: PartitionId) -> Option<Offset> {
+        let log = &self.partitions.get(&id)?.committed;
+        let is_data = |batch: &&GhostBatch| {
+            let control = BatchHeader::parse(&batch.bytes).is_ok_and(|header| header.is_control());
+            !control && self.transactions.fate(id, batch) == Fate::Visible
+        };
+        log.latest().find(is_data).map(|batch| batch.last)
     }
 
     /// The run is over.
