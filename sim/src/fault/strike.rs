@@ -85,7 +85,15 @@ impl Run {
         let mut rng = self.sources[index].rng.clone();
         let blow = self.decide(index, &mut rng);
         self.sources[index].rng = rng;
-        let Some(blow) = blow else { return self.wait_to_strike(index) };
+        let Some(blow) = blow else {
+            // One that aims waits for the next transition. Else those that strike often would leave
+            // it none (`txn_coordinator_failover` seeds 75 and 80).
+            if self.sources[index].fault.when.is_some() {
+                self.sources[index].armed = true;
+                return;
+            }
+            return self.wait_to_strike(index);
+        };
         if let Some(process) = blow.loses {
             self.note_loss(process);
         }
