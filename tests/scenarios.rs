@@ -34,6 +34,7 @@ claims! {
     a_transaction_out_of_time_is_aborted = "transaction_timeout" over 0..4,
     transactions_survive_their_coordinators = "txn_coordinator_failover" over 0..3,
     classic_groups_rebalance = "group_rebalance" over 0..3,
+    static_members_find_their_places_kept = "static_members" over 0..3,
     groups_of_the_new_protocol_rebalance = "group_rebalance_848" over 0..3,
     groups_survive_their_coordinators = "group_coordinator_failover" over 0..3,
     members_begin_where_their_reset_policy_says = "offset_reset" over 0..3,

@@ -37,10 +37,11 @@ pub struct TransactionSeen {
 }
 
 /// One group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSeen {
     pub generation: i32,
-    pub members: usize,
+    /// Their ids, in order.
+    pub members: Vec<Arc<str>>,
 }
 
 /// A transition that a coordinator has just told.
@@ -66,6 +67,9 @@ pub struct Coordinators {
     pub aborted: u64,
     /// Groups that went on to a later generation.
     pub rebalances: u64,
+    /// Static members that came back under another id and found their places kept: the generation
+    /// stayed as it was (KIP-345).
+    pub rejoins: u64,
     /// Coordinators that took over while some transaction was in that state, in the order of
     /// [`STATES`].
     moves: [u64; STATES.len()],
@@ -119,9 +123,13 @@ impl Coordinators {
     }
 
     fn group_told(&mut self, note: &GroupNote) {
-        let seen = GroupSeen { generation: note.generation, members: note.members.len() };
-        let old = self.groups.insert(Arc::clone(&note.group), seen);
+        let ids = note.members.iter().map(|member| Arc::clone(&member.member));
+        let mut seen = GroupSeen { generation: note.generation, members: ids.collect() };
+        seen.members.sort_unstable();
+        let old = self.groups.get(&note.group);
         self.rebalances += u64::from(old.is_none_or(|old| old.generation < seen.generation));
+        self.rejoins += old.map_or(0, |old| replaced(old, &seen));
+        self.groups.insert(Arc::clone(&note.group), seen);
     }
 
     fn offset_told(&mut self, note: &OffsetNote) {
@@ -139,7 +147,7 @@ impl Coordinators {
 
     #[must_use]
     pub fn group(&self, id: &str) -> Option<GroupSeen> {
-        self.groups.get(id).copied()
+        self.groups.get(id).cloned()
     }
 
     /// What a group has committed for a partition.
@@ -161,6 +169,15 @@ impl Coordinators {
             *count += u64::from(here.any(|seen| seen.state == *state));
         }
     }
+}
+
+/// How many members of a generation were replaced by others within it.
+fn replaced(old: &GroupSeen, new: &GroupSeen) -> u64 {
+    if old.generation != new.generation || old.members.len() != new.members.len() {
+        return 0;
+    }
+    let fresh = new.members.iter().filter(|id| old.members.binary_search(id).is_err());
+    u64::try_from(fresh.count()).expect("a count fits")
 }
 
 impl Run {
@@ -185,5 +202,89 @@ impl Run {
         for transition in std::mem::take(&mut coordinators.fresh) {
             self.strike_at(transition);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use seedlog::event::GroupMemberNote;
+    use seedlog::ids::ProducerId;
+
+    use super::*;
+
+    fn group(generation: i32, members: &[&str]) -> Event {
+        let member = |id: &&str| GroupMemberNote {
+            member: (*id).into(),
+            epoch: generation,
+            assigned: [].into(),
+            revoking: [].into(),
+        };
+        Event::Group(Arc::new(GroupNote {
+            group: "g".into(),
+            generation,
+            shard: 0,
+            coordinator_epoch: LeaderEpoch(0),
+            members: members.iter().map(member).collect(),
+        }))
+    }
+
+    #[test]
+    fn a_later_generation_is_a_rebalance_and_another_member_within_one_a_rejoin() {
+        let table = [
+            // generation, members, rebalances and rejoins so far
+            (1, &["a-1", "b-1"][..], (1, 0)),
+            // A new coordinator tells what it has read.
+            (1, &["b-1", "a-1"], (1, 0)),
+            (1, &["a-2", "b-1"], (1, 1)),
+            (2, &["a-2", "b-1", "c-1"], (2, 1)),
+            (3, &["a-2", "b-2"], (3, 1)),
+            // One that was lost with its coordinator begins anew.
+            (1, &["a-3"], (3, 1)),
+        ];
+        let mut seen = Coordinators::default();
+        for (generation, members, counts) in table {
+            seen.told(ProcessId(0), &group(generation, members));
+            assert_eq!((seen.rebalances, seen.rejoins), counts, "{generation} {members:?}");
+        }
+        assert_eq!(seen.group("g").expect("it was told").members.len(), 1);
+    }
+
+    fn transaction(at: i64, to: TransactionState, committed: bool) -> Event {
+        Event::Transaction(Arc::new(TransactionNote {
+            transactional_id: "t".into(),
+            producer_id: ProducerId(7),
+            producer_epoch: ProducerEpoch(0),
+            from: TransactionState::Ongoing,
+            to,
+            shard: 3,
+            offset: Offset(at),
+            coordinator_epoch: LeaderEpoch(0),
+            committed,
+            partitions: [].into(),
+        }))
+    }
+
+    #[test]
+    fn a_transaction_is_where_the_last_committed_record_says_whoever_reads_it_again() {
+        use TransactionState::{CompleteCommit, Ongoing, PrepareCommit};
+        let mut seen = Coordinators::default();
+        let told = [
+            (0, Ongoing, true, Ongoing, 0),
+            (1, PrepareCommit, false, Ongoing, 0),
+            (1, PrepareCommit, true, PrepareCommit, 0),
+            (2, CompleteCommit, true, CompleteCommit, 1),
+            // A new coordinator tells it once more.
+            (2, CompleteCommit, true, CompleteCommit, 1),
+            (1, PrepareCommit, true, CompleteCommit, 1),
+        ];
+        for (at, to, is_committed, state, committed) in told {
+            seen.told(ProcessId(0), &transaction(at, to, is_committed));
+            let found = seen.transaction("t").expect("it was told").state;
+            assert_eq!((found, seen.committed), (state, committed), "{to:?} at {at}");
+        }
+        seen.took_over(2);
+        seen.took_over(3);
+        let moves: Vec<_> = seen.moves().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(moves, [("CompleteCommit", 1)], "only of its own shard");
     }
 }

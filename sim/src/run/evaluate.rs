@@ -139,7 +139,7 @@ impl Run {
         Some(match number {
             Number::Committed(group, part) => told.offset(group, &part.topic, part.partition)?.0,
             Number::Generation(group) => i64::from(told.group(group)?.generation),
-            Number::Members(group) => count(told.group(group)?.members),
+            Number::Members(group) => count(told.group(group)?.members.len()),
             Number::Owned(node) => {
                 let process = self.node(node)?;
                 let mut members = self.workload.members.iter();

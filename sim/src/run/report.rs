@@ -61,7 +61,7 @@ pub fn is_counter(name: &str) -> bool {
 }
 
 /// What coordinators and applications count, beside `coordinators.STATE`.
-pub const COUNTERS: [&str; 4] = ["committed", "aborted", "fenced", "rebalances"];
+pub const COUNTERS: [&str; 5] = ["committed", "aborted", "fenced", "rebalances", "rejoins"];
 
 /// A run's result: byte-stable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,6 +158,7 @@ impl Run {
             ("aborted".into(), told.aborted),
             ("fenced".into(), self.workload.fenced()),
             ("rebalances".into(), told.rebalances),
+            ("rejoins".into(), told.rejoins),
             ("coordinators.group".into(), told.group_moves),
         ];
         let moves = told.moves().map(|(state, count)| (format!("coordinators.{state}"), count));
