@@ -282,6 +282,10 @@ pub struct MalformedNote {
 pub struct AppliedNote {
     /// The request that it was for.
     pub id: Arc<str>,
+    /// The application process that asked for it.
+    pub by: Arc<str>,
+    /// A number was written over, whatever it was, instead of changed.
+    pub overwrites: bool,
     pub changes: Arc<[AppliedChange]>,
 }
 

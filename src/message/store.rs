@@ -16,6 +16,8 @@ pub enum StoreRequest {
     Put {
         /// The request that it is for: only told to the checkers.
         request: Arc<str>,
+        /// Who asks: only told to the checkers.
+        by: Arc<str>,
         key: Arc<str>,
         value: i64,
         fence: Option<Fence>,
@@ -29,6 +31,8 @@ pub enum StoreRequest {
 pub struct Apply {
     /// The request that it is for: only told to the checkers.
     pub request: Arc<str>,
+    /// Who asks: only told to the checkers.
+    pub by: Arc<str>,
     /// Kept with the changes: a second one of that id is a duplicate. None: nothing is kept.
     pub once: Option<Arc<str>>,
     pub changes: Vec<Change>,

@@ -8,6 +8,7 @@ use seedlog::event::{ApplicationNote, Event};
 use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
 use seedlog::op::SendRecord;
+use seedlog::time::Instant;
 
 use super::{
     AppKind, AppTable, Begin, Described, Feed, HostSetup, HostedApp, ValueFormat, host, keyed,
@@ -158,7 +159,7 @@ impl Invariant for EachEndsOnce {
         Ok(())
     }
 
-    fn noted(&mut self, event: &Event) -> Result<(), String> {
+    fn noted(&mut self, event: &Event, _: Instant) -> Result<(), String> {
         let Event::Application(note) = event else { return Ok(()) };
         let ApplicationNote::Applied(applied) = &**note else { return Ok(()) };
         self.messages.insert(applied.id.to_string(), true);

@@ -41,7 +41,11 @@ use seedlog::record::{self, BatchHeader};
 use seedlog::time::Instant;
 
 use application::Applications;
-pub use application::{DeterministicFold, Invariant, Pipeline, Promise, Values, Visible};
+#[cfg(test)]
+pub use application::testing;
+pub use application::{
+    DeterministicFold, Invariant, Pipeline, Posted, Promise, Reader, Values, Visible,
+};
 use client::Ledger;
 pub use client::Promises;
 use cycle::Cycles;

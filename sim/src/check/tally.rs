@@ -108,7 +108,7 @@ checks! {
     CircularRead = "J11" "G1c"
         "no transactions read from each other in a circle",
     StaleRead = "J12" "G2"
-        "no requests to a ledger act on balances that others have changed meanwhile",
+        "no request to a ledger acts on a balance that another has changed meanwhile",
     LegalTransition = "T1" "LegalTxnTransition"
         "a transactional id goes from one state to the next only as the protocol allows",
     MarkerAttribution = "T2" "MarkerAttribution"
@@ -143,7 +143,8 @@ checks! {
     PerKeyOrder = "A3" "PerKeyOrder" "what is made of one key's records keeps their order",
     Conservation = "L1" "Conservation" "money is neither made nor lost",
     NoOverdraft = "L2" "NoOverdraft" "no account falls below its limit",
-    NoDoubleSpend = "L3" "NoDoubleSpend" "no request moves its money twice",
+    NoDoubleSpend = "L3" "NoDoubleSpend"
+        "no request moves its money twice, and no funding pays for more than its amount",
     DeterministicFold = "L4" "DeterministicFold"
         "an account's state is what its committed postings add up to",
     UserInvariant = "U1" "user" "what a user's own invariant says",
@@ -202,6 +203,17 @@ impl Tally {
     #[must_use]
     pub fn event(&self) -> u64 {
         self.event
+    }
+
+    /// The simulated time of the event that is being looked at.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// So many looks at an invariant, and it held.
+    pub fn held(&mut self, check: Check, times: u64) {
+        self.counts[check.index()].checked += times;
     }
 
     /// One look at an invariant: its antecedent held; `holds` says whether it did.

@@ -51,6 +51,7 @@ pub struct Context<'a> {
     pub(super) rng: &'a mut Rng,
     pub(super) state: &'a mut State,
     pub(super) attempt: u32,
+    pub(super) client: &'a Arc<str>,
     pub(super) group: &'a Arc<str>,
     pub(super) fence: Option<Fence>,
     pub(super) wishes: Wishes,
@@ -83,6 +84,12 @@ impl Context<'_> {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// The name of the process, the same in each of its lives.
+    #[must_use]
+    pub fn client(&self) -> &Arc<str> {
+        self.client
     }
 
     /// The group that the application consumes in.

@@ -160,6 +160,7 @@ impl Processor for Retry {
                 let handled = Change { key: "handled".into(), delta: 1, floor: None };
                 context.call(StoreRequest::Apply(Apply {
                     request: Arc::clone(&id),
+                    by: Arc::clone(context.client()),
                     once: Some(id),
                     changes: [handled].into(),
                     fence: context.fence(),

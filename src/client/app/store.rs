@@ -56,13 +56,13 @@ impl Store {
     fn serve(&mut self, now: Instant, request: &StoreRequest, out: &mut Effects) -> StoreResponse {
         match request {
             StoreRequest::Get { key } => StoreResponse::Value(self.numbers.get(key).copied()),
-            StoreRequest::Put { request, key, value, fence } => {
+            StoreRequest::Put { request, by, key, value, fence } => {
                 if !self.admits(fence.as_ref()) {
                     return StoreResponse::Fenced;
                 }
                 let delta = value - self.number(key);
                 let change = Change { key: Arc::clone(key), delta, floor: None };
-                self.change(request, &[change], out);
+                self.change((request, by, true), &[change], out);
                 StoreResponse::Done
             }
             StoreRequest::Apply(apply) => self.apply(now, apply, out),
@@ -85,7 +85,8 @@ impl Store {
         if let Some(id) = &apply.once {
             self.processed.insert(Arc::clone(id), now);
         }
-        StoreResponse::Applied(self.change(&apply.request, &apply.changes, out))
+        let origin = (&apply.request, &apply.by, false);
+        StoreResponse::Applied(self.change(origin, &apply.changes, out))
     }
 
     /// Whether the id was applied, and is still kept.
@@ -112,7 +113,13 @@ impl Store {
         self.numbers.get(key).copied().unwrap_or(0)
     }
 
-    fn change(&mut self, request: &Arc<str>, changes: &[Change], out: &mut Effects) -> Vec<i64> {
+    /// Changes numbers for a request of somebody's, who may be writing over them.
+    fn change(
+        &mut self,
+        (request, by, overwrites): (&Arc<str>, &Arc<str>, bool),
+        changes: &[Change],
+        out: &mut Effects,
+    ) -> Vec<i64> {
         let mut noted = Vec::new();
         for Change { key, delta, .. } in changes {
             let number = self.numbers.entry(Arc::clone(key)).or_insert(0);
@@ -120,7 +127,8 @@ impl Store {
             noted.push(AppliedChange { key: Arc::clone(key), delta: *delta, balance: *number });
         }
         let numbers = noted.iter().map(|change| change.balance).collect();
-        let note = AppliedNote { id: Arc::clone(request), changes: noted.into() };
+        let (id, by) = (Arc::clone(request), Arc::clone(by));
+        let note = AppliedNote { id, by, overwrites, changes: noted.into() };
         out.note(Event::Application(Arc::new(ApplicationNote::Applied(note))));
         numbers
     }
@@ -163,6 +171,7 @@ mod tests {
         };
         StoreRequest::Apply(Apply {
             request: id.into(),
+            by: "x1".into(),
             once: Some(id.into()),
             changes: deltas.iter().map(change).collect(),
             fence: token.map(|token| Fence { scope: "in-0".into(), token }),
@@ -208,6 +217,7 @@ mod tests {
     fn an_older_token_is_fenced() {
         let put = |token| StoreRequest::Put {
             request: "r".into(),
+            by: "x1".into(),
             key: "a".into(),
             value: 7,
             fence: Some(Fence { scope: "in-0".into(), token }),

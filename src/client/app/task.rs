@@ -91,6 +91,7 @@ impl<P: Processor> Engine<P> {
             rng: &mut self.rng,
             state: &mut lane.state,
             attempt: entry.attempts,
+            client: &self.setup.client_id,
             group: &self.setup.group,
             fence,
             wishes: Wishes::default(),

@@ -17,10 +17,16 @@ pub struct LedgerFeed {
     funds: i64,
     /// How many of the requests are transfers; the others spend.
     transfers: Ratio,
+    /// How many of the requests bring new money, once every account has some.
+    funding: Ratio,
+    /// How many of the spends name the funding that they draw on.
+    drawn: Ratio,
     /// First letters of its request ids: feeds of one ledger need different ones.
     prefix: String,
     format: Format<LedgerRequest>,
     made: u64,
+    /// What each account was funded by.
+    fundings: Vec<Vec<String>>,
 }
 
 impl Default for LedgerFeed {
@@ -29,19 +35,54 @@ impl Default for LedgerFeed {
             accounts: 8,
             funds: 100,
             transfers: Ratio::new(1, 2),
+            funding: Ratio::new(1, 8),
+            drawn: Ratio::new(0, 1),
             prefix: "q".into(),
             format: Format::json(),
             made: 0,
+            fundings: Vec::new(),
         }
     }
 }
 
-/// One request in so many brings new money.
-const FUNDING: u64 = 8;
+fn name(account: u64) -> String {
+    format!("account-{account}")
+}
+
+impl LedgerFeed {
+    fn fund(&mut self, account: u64, id: &str) -> Action {
+        let index = usize::try_from(account).expect("accounts are few");
+        if self.fundings.len() <= index {
+            self.fundings.resize_with(index + 1, Vec::new);
+        }
+        self.fundings[index].push(id.into());
+        Action::Fund { account: name(account), amount: self.funds }
+    }
+
+    /// Takes more than half of what an account begins with: two of them are too much.
+    fn take(&mut self, dice: &mut dyn Draw) -> Action {
+        let (whom, all) = (dice.under(self.accounts), self.funds);
+        let more = u64::try_from(all / 2).expect("funds are positive");
+        let amount = all / 2 + i64::try_from(dice.under(more) + 1).expect("it is small");
+        let transfers =
+            self.accounts > 1 && dice.chance(self.transfers.numerator, self.transfers.denominator);
+        if transfers {
+            let other = (whom + 1 + dice.under(self.accounts - 1)) % self.accounts;
+            return Action::Transfer { from: name(whom), to: name(other), amount };
+        }
+        let drawn = dice.chance(self.drawn.numerator, self.drawn.denominator);
+        let fundings = &self.fundings[usize::try_from(whom).expect("accounts are few")];
+        let count = u64::try_from(fundings.len()).expect("a length fits");
+        let which =
+            |dice: &mut dyn Draw| usize::try_from(dice.under(count)).expect("below a length");
+        let funding = drawn.then(|| fundings[which(dice)].clone());
+        Action::Spend { account: name(whom), amount, funding }
+    }
+}
 
 impl Feed for LedgerFeed {
     fn keys(&self) -> &'static [&'static str] {
-        &["accounts", "funds", "transfers", "prefix"]
+        &["accounts", "funds", "transfers", "funding", "drawn", "prefix"]
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
@@ -51,11 +92,16 @@ impl Feed for LedgerFeed {
             "prefix" => self.prefix = value.into(),
             _ => {
                 let ratio = Ratio::parse(value);
-                self.transfers = ratio.ok_or(format!("expected a probability, found {value:?}"))?;
+                let ratio = ratio.ok_or(format!("expected a probability, found {value:?}"))?;
+                *match key {
+                    "transfers" => &mut self.transfers,
+                    "funding" => &mut self.funding,
+                    _ => &mut self.drawn,
+                } = ratio;
             }
         }
-        if self.accounts < 2 || self.funds < 2 {
-            return Err("money moves between two accounts at least, two of it at least".into());
+        if self.accounts == 0 || self.funds < 2 {
+            return Err("there is one account at least, with two of money at least".into());
         }
         Ok(())
     }
@@ -70,25 +116,15 @@ impl Feed for LedgerFeed {
 
     fn next(&mut self, dice: &mut dyn Draw) -> Option<SendRecord> {
         self.made += 1;
-        let name = |number: u64| format!("account-{number}");
-        let whom = dice.under(self.accounts);
-        let (account, all) = (name(whom), self.funds);
+        let id = format!("{}{}", self.prefix, self.made);
         let action = if self.made <= self.accounts {
-            Action::Fund { account: name(self.made - 1), amount: all }
-        } else if dice.under(FUNDING) == 0 {
-            Action::Fund { account, amount: all }
+            self.fund(self.made - 1, &id)
+        } else if dice.chance(self.funding.numerator, self.funding.denominator) {
+            self.fund(dice.under(self.accounts), &id)
         } else {
-            // More than half of what an account begins with: two of them are too much.
-            let more = u64::try_from(all / 2).expect("funds are positive");
-            let amount = all / 2 + i64::try_from(dice.under(more) + 1).expect("it is small");
-            if dice.chance(self.transfers.numerator, self.transfers.denominator) {
-                let other = (whom + 1 + dice.under(self.accounts - 1)) % self.accounts;
-                Action::Transfer { from: account, to: name(other), amount }
-            } else {
-                Action::Spend { account, amount, funding: None }
-            }
+            self.take(dice)
         };
-        let request = LedgerRequest { id: format!("{}{}", self.prefix, self.made), action };
+        let request = LedgerRequest { id, action };
         Some(keyed(request.account().to_string(), self.format.encode(&request)))
     }
 }

@@ -11,8 +11,8 @@ use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
 
 use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, ValueFormat, host, number};
-use crate::check::{DeterministicFold, Invariant, LedgerCycles, Values};
-use claims::{AsAsked, Conservation, NoDoubleSpend, NoOverdraft};
+use crate::check::{DeterministicFold, Invariant, LedgerCycles, Reader, Values};
+use claims::{Conservation, FundingLimit, NoDoubleSpend, NoOverdraft};
 pub use feed::LedgerFeed;
 use schemas::formats;
 
@@ -73,13 +73,15 @@ impl AppKind for LedgerKind {
         let formats = formats(table.format);
         let requests = Values::new(table.input[0].clone(), formats.requests);
         let postings = Values::new(table.output[0].clone(), formats.postings);
+        let reader = || Reader::new(requests.clone(), postings.clone());
+        // Of what one event breaks, the first is told: the plainest.
         vec![
-            Box::new(NoOverdraft::new(postings.clone(), self.limit)),
-            Box::new(NoDoubleSpend::new(postings.clone())),
-            Box::new(AsAsked::new(requests.clone())),
-            Box::new(Conservation::new(postings.clone())),
-            Box::new(DeterministicFold::new(postings.clone())),
-            Box::new(LedgerCycles::new(requests, postings)),
+            Box::new(NoDoubleSpend::new(reader())),
+            Box::new(FundingLimit::new(reader())),
+            Box::new(NoOverdraft::new(reader(), self.limit)),
+            Box::new(LedgerCycles::new(reader())),
+            Box::new(Conservation::new(reader())),
+            Box::new(DeterministicFold::new(reader())),
         ]
     }
 

@@ -1,38 +1,39 @@
 //! The state of a ledger's account is what its postings add up to: L4.
 
 use std::collections::BTreeMap;
-
-use seedlog::client::app::ledger::format::Posting;
+use std::sync::Arc;
 
 use super::super::tally::Check;
-use super::{Invariant, Values, Visible};
+use super::{Invariant, Posted, Reader, Visible};
 
 /// L4: every posting has the balance that its account's committed postings add up to, whoever wrote
 /// it, and after whichever restart.
 #[derive(Clone, Debug)]
 pub struct DeterministicFold {
-    postings: Values<Posting>,
-    balances: BTreeMap<String, i64>,
+    reader: Reader,
+    balances: BTreeMap<Arc<str>, i64>,
+    judged: u64,
 }
 
 impl DeterministicFold {
     #[must_use]
-    pub fn new(postings: Values<Posting>) -> Self {
-        DeterministicFold { postings, balances: BTreeMap::new() }
+    pub fn new(reader: Reader) -> Self {
+        DeterministicFold { reader, balances: BTreeMap::new(), judged: 0 }
     }
 
-    fn posted(&mut self, posting: &Posting) -> Result<(), String> {
-        let Some(balance) = posting.balance else { return Ok(()) };
-        let sum = self.balances.entry(posting.account.clone()).or_insert(0);
+    fn posted(&mut self, posted: &Posted) -> Result<(), String> {
+        let Some(left) = posted.left else { return Ok(()) };
+        self.judged += 1;
+        let sum = self.balances.entry(Arc::clone(&posted.account)).or_insert(0);
         let before = *sum;
-        *sum += posting.delta;
-        if *sum == balance {
+        *sum += posted.delta;
+        if *sum == left {
             return Ok(());
         }
         Err(format!(
-            "request {} changes {} by {:+} and leaves {balance}, but the postings before it add up \
-             to {before}: its writer had another state",
-            posting.request, posting.account, posting.delta
+            "{posted} leaves {left} on {}, but the postings before it add up to {before}, and it \
+             adds {:+}: its writer had another state",
+            posted.account, posted.delta
         ))
     }
 }
@@ -46,11 +47,13 @@ impl Invariant for DeterministicFold {
         Check::DeterministicFold
     }
 
+    fn judged(&self) -> Option<u64> {
+        Some(self.judged)
+    }
+
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-        match self.postings.expect(visible)? {
-            Some(posting) => self.posted(&posting),
-            None => Ok(()),
-        }
+        // What is malformed adds up to nothing.
+        self.reader.expect(visible)?.map_or(Ok(()), |posted| self.posted(&posted))
     }
 
     fn clone_box(&self) -> Box<dyn Invariant> {
@@ -60,23 +63,21 @@ impl Invariant for DeterministicFold {
 
 #[cfg(test)]
 mod tests {
-    use seedlog::client::app::format::Format;
-
+    use super::super::testing::{posting, reader};
     use super::*;
 
     #[test]
     fn l4_a_balance_that_the_postings_do_not_add_up_to() {
-        let mut fold = DeterministicFold::new(Values::new("postings", Format::json()));
-        let posting = |delta: i64, balance: Option<i64>| Posting {
-            request: "x".into(),
-            account: "a".into(),
-            delta,
-            balance,
-            funding: None,
+        let mut fold = DeterministicFold::new(reader());
+        let mut post = |delta: i64, left: Option<i64>| {
+            fold.posted(&Posted { left, ..posting("x", "a", delta) })
         };
-        assert_eq!(fold.posted(&posting(5, Some(5))), Ok(()));
-        assert_eq!(fold.posted(&posting(-3, Some(2))), Ok(()));
-        assert_eq!(fold.posted(&posting(100, None)), Ok(()), "an account without a balance");
-        assert!(fold.posted(&posting(1, Some(6))).is_err());
+        assert_eq!(post(5, Some(5)), Ok(()));
+        assert_eq!(post(-3, Some(2)), Ok(()));
+        assert_eq!(post(100, None), Ok(()), "an account without a balance");
+        let told = "request x (changes a by +1; by x1 at 0.000s) leaves 6 on a, but the postings \
+                    before it add up to 2, and it adds +1: its writer had another state";
+        assert_eq!(post(1, Some(6)), Err(told.into()));
+        assert_eq!(fold.judged(), Some(3));
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use seedlog::event::Event;
+use seedlog::time::Instant;
 
 use super::super::tally::{Check, Tally};
 use super::Visible;
@@ -25,11 +26,11 @@ pub trait Invariant: Send + Sync {
     /// What is wrong, in words: the run is violated then.
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String>;
 
-    /// A process has noted something.
+    /// A process has noted something, at that simulated time.
     ///
     /// # Errors
     /// What is wrong, in words.
-    fn noted(&mut self, _event: &Event) -> Result<(), String> {
+    fn noted(&mut self, _event: &Event, _at: Instant) -> Result<(), String> {
         Ok(())
     }
 
@@ -39,6 +40,11 @@ pub trait Invariant: Send + Sync {
     /// What is wrong, in words.
     fn ended(&mut self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// How often its claim was put to the test. None: each call counts.
+    fn judged(&self) -> Option<u64> {
+        None
     }
 
     fn clone_box(&self) -> Box<dyn Invariant>;
@@ -76,10 +82,17 @@ impl Invariants {
         mut look: impl FnMut(&mut dyn Invariant) -> Result<(), String>,
     ) {
         for invariant in &mut self.0 {
+            let before = invariant.judged();
             let result = look(&mut **invariant);
-            tally.expect(invariant.promise(), result.is_ok(), || {
-                format!("{}: {}", invariant.name(), result.err().unwrap_or_default())
-            });
+            match (result, before.zip(invariant.judged())) {
+                (Ok(()), Some((before, judged))) => {
+                    tally.held(invariant.promise(), judged - before);
+                }
+                (Ok(()), None) => tally.held(invariant.promise(), 1),
+                (Err(wrong), _) => tally.expect(invariant.promise(), false, || {
+                    format!("{}: {wrong}", invariant.name())
+                }),
+            }
         }
     }
 
@@ -88,7 +101,8 @@ impl Invariants {
     }
 
     pub fn noted(&mut self, event: &Event, tally: &mut Tally) {
-        self.each(tally, |invariant| invariant.noted(event));
+        let now = tally.now();
+        self.each(tally, |invariant| invariant.noted(event, now));
     }
 
     pub fn ended(&mut self, tally: &mut Tally) {

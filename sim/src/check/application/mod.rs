@@ -3,12 +3,16 @@
 mod fold;
 mod invariant;
 mod pipeline;
+mod posted;
+#[cfg(test)]
+pub mod testing;
 mod values;
 
 use seedlog::ids::{Offset, PartitionId, TopicName};
 use seedlog::machine::Effect;
 use seedlog::op::ConsumedRecord;
 use seedlog::record::{BatchHeader, Record, records};
+use seedlog::time::Instant;
 
 use super::Checkers;
 use super::ghost::GhostBatch;
@@ -17,6 +21,7 @@ pub use fold::DeterministicFold;
 pub use invariant::{Invariant, Invariants};
 use pipeline::Pipelines;
 pub use pipeline::{Pipeline, Promise};
+pub use posted::{Posted, Reader};
 pub use values::Values;
 
 /// A record that readers of committed data get.
@@ -25,6 +30,8 @@ pub struct Visible<'a> {
     pub topic: &'a TopicName,
     pub partition: i32,
     pub record: &'a Record,
+    /// Since when, in simulated time.
+    pub at: Instant,
 }
 
 /// Everything the oracle knows of applications.
@@ -87,7 +94,8 @@ impl Checkers {
                 continue;
             }
             for record in &records(&batch.bytes).unwrap_or_default() {
-                let visible = Visible { topic, partition: id.partition, record };
+                let (partition, at) = (id.partition, tally.now());
+                let visible = Visible { topic, partition, record, at };
                 applications.pipelines.visible(&visible, tally);
                 applications.invariants.visible(&visible, tally);
             }

@@ -30,7 +30,7 @@ impl<T> Values<T> {
     /// # Errors
     /// If it is malformed: where it lies, and why.
     pub fn expect(&self, visible: &Visible<'_>) -> Result<Option<T>, String> {
-        let Visible { topic, partition, record } = visible;
+        let Visible { topic, partition, record, .. } = visible;
         self.read(visible).transpose().map_err(|Malformed(reason)| {
             let format = self.format.name();
             format!("{topic}-{partition} offset {}: malformed {format}: {reason}", record.offset)

@@ -3,16 +3,20 @@
 //! A request reads each balance before it changes it: what it left, without what it was to change,
 //! is what it read. If that is not what was there, it has read a version that another request had
 //! replaced, and each of the two comes before the other.
+//!
+//! The account of the world outside is nobody's: no request acts on what it reads there, so a stale
+//! read of it has decided nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use seedlog::client::app::ledger::EXTERNAL;
-use seedlog::client::app::ledger::format::{Action, LedgerRequest, Posting};
-use seedlog::event::{ApplicationNote, AppliedNote, Event};
+use seedlog::client::app::ledger::{EXTERNAL, TRANSIT};
+use seedlog::event::Event;
+use seedlog::time::Instant;
 
-use super::super::application::{Invariant, Values, Visible};
+use super::super::application::{Invariant, Posted, Reader, Visible};
 use super::super::tally::Check;
-use super::graph::{Dependency, Graph};
+use super::graph::{Cycle, Dependency, Graph};
 
 /// Versions of an account in which a stale read is looked for.
 const REMEMBERED: usize = 64;
@@ -24,36 +28,39 @@ const KINDS: [Dependency; 3] =
 /// J12, of what a store has applied, and of postings.
 #[derive(Clone, Debug)]
 pub struct LedgerCycles {
-    requests: Values<LedgerRequest>,
-    postings: Values<Posting>,
-    /// What each request is to change, by account.
-    wanted: BTreeMap<String, Vec<(String, i64)>>,
-    accounts: BTreeMap<String, Vec<Version>>,
+    reader: Reader,
+    accounts: BTreeMap<Arc<str>, Vec<Version>>,
     graph: Graph,
     operations: BTreeMap<String, usize>,
+    judged: u64,
 }
 
-/// A balance, and who left it; nobody: it was there, or that is forgotten.
-#[derive(Clone, Copy, Debug)]
+/// A balance, and who left it; nobody: it was there.
+#[derive(Clone, Debug)]
 struct Version {
     value: i64,
-    writer: Option<usize>,
+    writer: Option<(usize, Posted)>,
 }
 
 impl LedgerCycles {
     #[must_use]
-    pub fn new(requests: Values<LedgerRequest>, postings: Values<Posting>) -> Self {
+    pub fn new(reader: Reader) -> Self {
         LedgerCycles {
-            requests,
-            postings,
-            wanted: BTreeMap::new(),
+            reader,
             accounts: BTreeMap::new(),
             graph: Graph::default(),
             operations: BTreeMap::new(),
+            judged: 0,
         }
     }
 
-    fn operation(&mut self, name: String) -> usize {
+    fn operation(&mut self, posted: &Posted) -> usize {
+        // The halves of a transfer by postings are transactions of their own.
+        let name = if posted.overwrites {
+            format!("request {}", posted.request)
+        } else {
+            format!("request {} on {}", posted.request, posted.account)
+        };
         if self.graph.len() >= WINDOW && !self.operations.contains_key(&name) {
             self.graph = Graph::default();
             self.operations.clear();
@@ -69,78 +76,68 @@ impl LedgerCycles {
         number
     }
 
-    /// An operation left a balance; it was to change it by `wanted`.
-    fn moved(
-        &mut self,
-        name: String,
-        account: &str,
-        wanted: i64,
-        balance: i64,
-    ) -> Result<(), String> {
-        let operation = self.operation(name);
+    /// An operation left a balance.
+    fn moved(&mut self, posted: &Posted) -> Result<(), String> {
+        let (Some(left), Some(read)) = (posted.left, posted.read()) else { return Ok(()) };
+        let account = &posted.account;
+        if matches!(&**account, EXTERNAL | TRANSIT) {
+            return Ok(());
+        }
+        self.judged += 1;
+        let operation = self.operation(posted);
         let first = Version { value: 0, writer: None };
-        let versions = self.accounts.entry(account.into()).or_insert_with(|| vec![first]);
-        let read = balance - wanted;
+        let versions = self.accounts.entry(Arc::clone(account)).or_insert_with(|| vec![first]);
         let at = versions.iter().rposition(|version| version.value == read);
-        let other = |version: &Version| version.writer.filter(|writer| *writer != operation);
+        let other = |version: &Version| {
+            let writer = version.writer.as_ref().map(|(writer, _)| *writer);
+            writer.filter(|writer| *writer != operation)
+        };
         let graph = &mut self.graph;
         if let Some(writer) = at.and_then(|at| other(&versions[at])) {
             let why = format!("it left {read} on {account}, which that one read");
             graph.edge(writer, operation, Dependency::WriteRead, why);
         }
-        let replaced = at.and_then(|at| versions.get(at + 1)).copied();
+        let replaced = at.and_then(|at| versions.get(at + 1)).cloned();
         if let Some(writer) = replaced.as_ref().and_then(other) {
             let why = format!("it read {read} on {account}, before that one changed it");
             graph.edge(operation, writer, Dependency::ReadWrite, why);
         }
         if let Some((last, writer)) = versions.last().and_then(|last| Some((last, other(last)?))) {
-            let why = format!("it left {} on {account}, and that one {balance}", last.value);
+            let why = format!("it left {} on {account}, and that one {left}", last.value);
             graph.edge(writer, operation, Dependency::WriteWrite, why);
         }
-        versions.push(Version { value: balance, writer: Some(operation) });
+        let seen = at.and_then(|at| versions[at].writer.clone());
+        versions.push(Version { value: left, writer: Some((operation, posted.clone())) });
         if versions.len() > 2 * REMEMBERED {
             versions.drain(..REMEMBERED);
         }
         // Only a stale read closes a circle.
-        if replaced.is_none() {
-            return Ok(());
-        }
+        let Some(Version { value, writer: Some((_, unseen)) }) = replaced else { return Ok(()) };
         let cycles = self.graph.cycles(&KINDS);
         let is_stale = |(_, kind, _): &(String, Dependency, String)| *kind == Dependency::ReadWrite;
         match cycles.iter().find(|cycle| cycle.steps.iter().any(is_stale)) {
-            Some(cycle) => Err(cycle.to_string()),
+            Some(cycle) => {
+                Err(told(posted, seen.map(|(_, seen)| seen).as_ref(), (&unseen, value), cycle))
+            }
             None => Ok(()),
         }
     }
+}
 
-    fn asked(&mut self, request: &LedgerRequest) {
-        let wanted = match &request.action {
-            Action::Fund { account, amount } => {
-                vec![(EXTERNAL.to_owned(), -amount), (account.clone(), *amount)]
-            }
-            Action::Spend { account, amount, .. } => {
-                vec![(account.clone(), -amount), (EXTERNAL.to_owned(), *amount)]
-            }
-            Action::Transfer { from, to, amount } => {
-                vec![(from.clone(), -amount), (to.clone(), *amount)]
-            }
-            Action::Credit { .. } => return,
-        };
-        self.wanted.insert(request.id.clone(), wanted);
-    }
-
-    fn applied(&mut self, applied: &AppliedNote) -> Result<(), String> {
-        let wanted = self.wanted.get(&*applied.id).cloned().unwrap_or_default();
-        for change in applied.changes.iter() {
-            let Some(account) = change.key.strip_prefix("balance:") else { continue };
-            let Some((_, wanted)) = wanted.iter().find(|(name, _)| name == account) else {
-                continue;
-            };
-            let name = format!("request {}", applied.id);
-            self.moved(name, account, *wanted, change.balance)?;
-        }
-        Ok(())
-    }
+/// A lost update, in the words of the ledger.
+fn told(
+    posted: &Posted,
+    seen: Option<&Posted>,
+    (unseen, value): (&Posted, i64),
+    cycle: &Cycle,
+) -> String {
+    let Posted { account, .. } = posted;
+    let (read, left) = (posted.read().unwrap_or_default(), posted.left.unwrap_or_default());
+    let of = seen.map_or_else(|| "as it was at first".to_owned(), |seen| format!("as {seen} left"));
+    format!(
+        "{posted} has written over {account} what it had not seen: it read {read}, {of}, and wrote \
+         {left}; {unseen} had made it {value} in between, and that is lost. {cycle}"
+    )
 }
 
 impl Invariant for LedgerCycles {
@@ -152,21 +149,16 @@ impl Invariant for LedgerCycles {
         Check::StaleRead
     }
 
-    fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-        if let Some(Ok(request)) = self.requests.read(visible) {
-            self.asked(&request);
-        }
-        let Some(Ok(posting)) = self.postings.read(visible) else { return Ok(()) };
-        let Some(balance) = posting.balance else { return Ok(()) };
-        // The halves of a transfer are transactions of their own.
-        let name = format!("request {} on {}", posting.request, posting.account);
-        self.moved(name, &posting.account, posting.delta, balance)
+    fn judged(&self) -> Option<u64> {
+        Some(self.judged)
     }
 
-    fn noted(&mut self, event: &Event) -> Result<(), String> {
-        let Event::Application(note) = event else { return Ok(()) };
-        let ApplicationNote::Applied(applied) = &**note else { return Ok(()) };
-        self.applied(applied)
+    fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
+        self.reader.visible(visible).map_or(Ok(()), |posted| self.moved(&posted))
+    }
+
+    fn noted(&mut self, event: &Event, at: Instant) -> Result<(), String> {
+        self.reader.noted(event, at).iter().try_for_each(|posted| self.moved(posted))
     }
 
     fn clone_box(&self) -> Box<dyn Invariant> {
@@ -176,53 +168,46 @@ impl Invariant for LedgerCycles {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use seedlog::client::app::format::Format;
-    use seedlog::event::AppliedChange;
-
+    use super::super::super::application::testing::{Shown, reader, transfer};
     use super::*;
 
-    fn cycles() -> LedgerCycles {
-        let requests = Values::new("requests", Format::json());
-        LedgerCycles::new(requests, Values::new("postings", Format::json()))
-    }
-
-    fn transfer(cycles: &mut LedgerCycles, id: &str, from: &str, to: &str, amount: i64) {
-        let action = Action::Transfer { from: from.into(), to: to.into(), amount };
-        cycles.asked(&LedgerRequest { id: id.into(), action });
-    }
-
-    fn put(cycles: &mut LedgerCycles, id: &str, account: &str, balance: i64) -> Result<(), String> {
-        let key = format!("balance:{account}").into();
-        let changes = [AppliedChange { key, delta: 0, balance }].into();
-        let note = AppliedNote { id: id.into(), changes };
-        cycles.noted(&Event::Application(Arc::new(ApplicationNote::Applied(note))))
+    fn shown() -> Shown<LedgerCycles> {
+        let mut shown = Shown::new(LedgerCycles::new(reader()));
+        shown.asks("x", transfer("a", "b", 5));
+        shown.asks("y", transfer("a", "c", 3));
+        shown.asks("z", transfer("b", "a", 3));
+        shown
     }
 
     #[test]
     fn requests_one_after_the_other_have_an_order() {
-        let mut cycles = cycles();
-        transfer(&mut cycles, "x", "a", "b", 5);
-        transfer(&mut cycles, "y", "b", "a", 3);
-        for (id, account, balance) in [("x", "a", -5), ("x", "b", 5), ("y", "b", 2), ("y", "a", -2)]
-        {
-            assert_eq!(put(&mut cycles, id, account, balance), Ok(()));
+        let mut shown = shown();
+        for (id, change) in [("x", ("a", -5, -5)), ("x", ("b", 5, 5)), ("z", ("b", -3, 2))] {
+            assert_eq!(shown.puts("x1", id, change), Ok(()));
         }
+        assert_eq!(shown.puts("x2", "z", ("a", 3, -2)), Ok(()));
+        assert_eq!(shown.invariant.judged(), Some(4));
+    }
+
+    #[test]
+    fn nobody_acts_on_the_account_of_the_world_outside() {
+        let mut shown = shown();
+        for (id, change) in [("x", (EXTERNAL, -5, -5)), ("y", (EXTERNAL, 2, -3))] {
+            assert_eq!(shown.puts("x1", id, change), Ok(()));
+        }
+        assert_eq!(shown.invariant.judged(), Some(0));
     }
 
     #[test]
     fn j12_a_request_undoes_another_that_it_has_not_seen() {
-        let mut cycles = cycles();
-        transfer(&mut cycles, "x", "a", "b", 5);
-        transfer(&mut cycles, "y", "a", "c", 3);
-        assert_eq!(put(&mut cycles, "x", "a", -5), Ok(()));
-        assert_eq!(
-            put(&mut cycles, "y", "a", -3),
-            Err("request x comes before request y (ww: it left -5 on a, and that one -3); \
-                 request y comes before request x (rw: it read 0 on a, before that one changed \
-                 it): no order of them explains that"
-                .into())
-        );
+        let mut shown = shown();
+        assert_eq!(shown.puts("x1", "x", ("a", -5, -5)), Ok(()));
+        let told = "request y (moves 3 from a to c; by x2 at 5.000s) has written over a what it \
+                    had not seen: it read 0, as it was at first, and wrote -3; request x (moves 5 \
+                    from a to b; by x1 at 4.000s) had made it -5 in between, and that is lost. \
+                    request x comes before request y (ww: it left -5 on a, and that one -3); \
+                    request y comes before request x (rw: it read 0 on a, before that one changed \
+                    it): no order of them explains that";
+        assert_eq!(shown.puts("x2", "y", ("a", 2, -3)), Err(told.into()));
     }
 }

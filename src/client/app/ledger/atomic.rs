@@ -35,6 +35,7 @@ impl Ledger {
         let Some(changes) = self.units(request).into_iter().nth(part) else { return };
         context.call(StoreRequest::Apply(Apply {
             request: request.id.as_str().into(),
+            by: Arc::clone(context.client()),
             once: self.once(request, part),
             changes,
             fence: context.fence(),

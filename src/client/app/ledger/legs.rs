@@ -1,6 +1,7 @@
 //! What a request does to which account.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -23,8 +24,9 @@ pub(super) fn account_of(key: &str) -> Option<&str> {
     key.strip_prefix("balance:")
 }
 
-fn funding_key(funding: &str) -> Arc<str> {
-    format!("funding:{funding}").into()
+/// What a funding of an account has left: nobody else can draw on it.
+fn funding_key(account: &str, funding: &str) -> Arc<str> {
+    format!("funding:{account}:{funding}").into()
 }
 
 /// All changes of a request, those with a limit first. With `halves` a transfer is its first half
@@ -37,11 +39,12 @@ pub(super) fn legs(request: &LedgerRequest, limit: i64, halves: bool) -> Vec<Cha
         Action::Fund { account, amount } => [
             plain(EXTERNAL, -amount),
             plain(account, *amount),
-            change(funding_key(&request.id), *amount, None),
+            change(funding_key(account, &request.id), *amount, None),
         ]
         .into(),
         Action::Spend { account, amount, funding } => {
-            let drawn = funding.as_ref().map(|id| change(funding_key(id), -amount, Some(0)));
+            let left = |id: &String| change(funding_key(account, id), -amount, Some(0));
+            let drawn = funding.as_ref().map(left);
             let legs = [limited(account, -amount)].into_iter().chain(drawn);
             legs.chain([plain(EXTERNAL, *amount)]).collect()
         }

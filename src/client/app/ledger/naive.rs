@@ -63,6 +63,7 @@ impl Ledger {
         if let (Some(leg), Some(value)) = (legs.get(written), read.get(written)) {
             return context.call(StoreRequest::Put {
                 request: request.id.as_str().into(),
+                by: Arc::clone(context.client()),
                 key: Arc::clone(&leg.key),
                 value: value + leg.delta,
                 fence: context.fence(),

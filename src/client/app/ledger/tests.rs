@@ -100,9 +100,20 @@ fn neither_a_balance_nor_a_funding_is_overdrawn_and_no_request_is_done_twice() {
         spend("t", "a", 11, Some("f")),
         fund("f", "a", 10),
         transfer("u", "a", "a", 1),
+        spend("v", "a", 9, Some("f")),
+        spend("w", "a", 2, Some("f")),
     ];
     let sent = posted(Defects::NONE, &requests);
-    assert_eq!(sent[4..], [refused("s"), refused("t"), refused("u")]);
+    let accepted = ["v a-9=11", "v external+9=?"].map(String::from);
+    assert_eq!(sent[4..7], [refused("s"), refused("t"), refused("u")]);
+    assert_eq!((&sent[7..9], &sent[9..]), (&accepted[..], &[refused("w")][..]));
+}
+
+#[test]
+fn nobody_draws_on_the_funding_of_somebody_else() {
+    let requests = [fund("f", "a", 10), fund("g", "b", 10), spend("s", "b", 4, Some("f"))];
+    let sent = posted(Defects::NONE, &requests);
+    assert_eq!(sent[4..], ["{\"request\":\"s\",\"accepted\":false}"]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ impl Processor for Caller {
     fn process(&mut self, _: &ConsumedRecord, context: &mut Context<'_>) {
         context.call(StoreRequest::Apply(Apply {
             request: "r".into(),
+            by: Arc::clone(context.client()),
             once: Some("r".into()),
             changes: [].into(),
             fence: context.fence(),

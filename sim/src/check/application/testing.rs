@@ -1,0 +1,126 @@
+//! Histories of a ledger, for tests.
+
+use std::sync::Arc;
+
+use seedlog::client::app::format::Format;
+use seedlog::client::app::ledger::balance_key;
+use seedlog::client::app::ledger::format::{Action, LedgerRequest, Posting};
+use seedlog::event::{ApplicationNote, AppliedChange, AppliedNote, Event};
+use seedlog::ids::{Offset, TopicName};
+use seedlog::record::Record;
+use seedlog::time::{Duration, Instant, Timestamp};
+
+use super::posted::{Place, Trail};
+use super::{Invariant, Posted, Reader, Values, Visible};
+
+/// A change of an account, of which only the request is known.
+pub fn posting(request: &str, account: &str, delta: i64) -> Posted {
+    Posted {
+        request: request.into(),
+        action: None,
+        account: account.into(),
+        delta,
+        changed: delta,
+        left: None,
+        overwrites: false,
+        funding: None,
+        trail: Trail { what: Place::Store { by: "x1".into() }, at: Instant::ZERO },
+    }
+}
+
+pub fn fund(account: &str, amount: i64) -> Action {
+    Action::Fund { account: account.into(), amount }
+}
+
+pub fn spend(account: &str, amount: i64, funding: Option<&str>) -> Action {
+    Action::Spend { account: account.into(), amount, funding: funding.map(Into::into) }
+}
+
+pub fn transfer(from: &str, to: &str, amount: i64) -> Action {
+    Action::Transfer { from: from.into(), to: to.into(), amount }
+}
+
+/// Reads a ledger whose topics are `requests` and `postings`.
+pub fn reader() -> Reader {
+    Reader::new(Values::new("requests", Format::json()), Values::new("postings", Format::json()))
+}
+
+/// What an invariant is shown of such a ledger. Each step comes a second after the one before.
+pub struct Shown<I> {
+    pub invariant: I,
+    seconds: u64,
+    offset: i64,
+}
+
+impl<I: Invariant> Shown<I> {
+    pub fn new(invariant: I) -> Self {
+        Shown { invariant, seconds: 0, offset: 0 }
+    }
+
+    fn now(&mut self) -> Instant {
+        self.seconds += 1;
+        Instant::ZERO + Duration::from_secs(self.seconds)
+    }
+
+    fn visible(&mut self, topic: &str, value: bytes::Bytes) -> Result<(), String> {
+        let topic = TopicName::from(topic);
+        let record = Record {
+            offset: Offset(self.offset),
+            timestamp: Timestamp(0),
+            key: None,
+            value: Some(value),
+            headers: Vec::new(),
+        };
+        self.offset += 1;
+        let at = self.now();
+        self.invariant.visible(&Visible { topic: &topic, partition: 0, record: &record, at })
+    }
+
+    pub fn asks(&mut self, id: &str, action: Action) {
+        let request = LedgerRequest { id: id.into(), action };
+        assert_eq!(self.visible("requests", Format::json().encode(&request)), Ok(()));
+    }
+
+    pub fn posts(&mut self, id: &str, account: &str, delta: i64) -> Result<(), String> {
+        let posting = Posting {
+            request: id.into(),
+            account: account.into(),
+            delta,
+            balance: None,
+            funding: None,
+        };
+        self.visible("postings", Format::json().encode(&posting))
+    }
+
+    fn noted(
+        &mut self,
+        (by, id, overwrites): (&str, &str, bool),
+        changes: &[(&str, i64, i64)],
+    ) -> Result<(), String> {
+        let change = |(account, delta, balance): &(&str, i64, i64)| AppliedChange {
+            key: balance_key(account),
+            delta: *delta,
+            balance: *balance,
+        };
+        let changes = changes.iter().map(change).collect();
+        let note = AppliedNote { id: id.into(), by: by.into(), overwrites, changes };
+        let at = self.now();
+        let event = Event::Application(Arc::new(ApplicationNote::Applied(note)));
+        self.invariant.noted(&event, at)
+    }
+
+    /// The store changes accounts in one unit: each by how much, and to what.
+    pub fn applies(
+        &mut self,
+        by: &str,
+        id: &str,
+        changes: &[(&str, i64, i64)],
+    ) -> Result<(), String> {
+        self.noted((by, id, false), changes)
+    }
+
+    /// Somebody writes over a balance.
+    pub fn puts(&mut self, by: &str, id: &str, change: (&str, i64, i64)) -> Result<(), String> {
+        self.noted((by, id, true), &[change])
+    }
+}
