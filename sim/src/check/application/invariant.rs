@@ -34,6 +34,15 @@ pub trait Invariant: Send + Sync {
         Ok(())
     }
 
+    /// What is visible now is whole: no transaction is visible in part (a vector of last stable
+    /// offsets that is closed under transactions). What is true between transactions is true here.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    fn cut(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The run is over: faults are healed, and everybody had time to catch up.
     ///
     /// # Errors
@@ -103,6 +112,10 @@ impl Invariants {
     pub fn noted(&mut self, event: &Event, tally: &mut Tally) {
         let now = tally.now();
         self.each(tally, |invariant| invariant.noted(event, now));
+    }
+
+    pub fn cut(&mut self, tally: &mut Tally) {
+        self.each(tally, |invariant| invariant.cut());
     }
 
     pub fn ended(&mut self, tally: &mut Tally) {

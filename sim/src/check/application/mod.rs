@@ -39,18 +39,26 @@ pub struct Visible<'a> {
 pub struct Applications {
     pub pipelines: Pipelines,
     pub invariants: Invariants,
+    /// Whether anything has become visible since the last cut.
+    is_new: bool,
 }
 
 impl Applications {
     #[must_use]
     pub fn new(pipelines: &[Pipeline]) -> Self {
-        Applications { pipelines: Pipelines::new(pipelines), invariants: Invariants::default() }
+        Applications { pipelines: Pipelines::new(pipelines), ..Applications::default() }
     }
 
     /// Whether a topic's records carry the identities of others.
     #[must_use]
     pub fn derives(&self, topic: &TopicName) -> bool {
         self.pipelines.derives(topic)
+    }
+
+    /// Whether somebody looks where no transaction is visible in part.
+    #[must_use]
+    pub fn watches_cuts(&self) -> bool {
+        !self.invariants.is_empty()
     }
 
     /// Whether the records of a topic are looked at.
@@ -88,12 +96,14 @@ impl Checkers {
         let Some(log) = partitions.get(&id).map(|ghost| &ghost.committed) else { return };
         let stable: Offset = transactions.first_open(id).unwrap_or_else(|| log.end());
         let shown = transactions.shown(id);
+        let mut is_new = false;
         for batch in log.holding(shown).take_while(|batch| batch.base < stable) {
             let control = BatchHeader::parse(&batch.bytes).is_ok_and(|header| header.is_control());
             if control || transactions.fate(id, batch) != Fate::Visible {
                 continue;
             }
             for record in &records(&batch.bytes).unwrap_or_default() {
+                is_new = true;
                 let (partition, at) = (id.partition, tally.now());
                 let visible = Visible { topic, partition, record, at };
                 applications.pipelines.visible(&visible, tally);
@@ -101,6 +111,11 @@ impl Checkers {
             }
         }
         transactions.set_shown(id, stable);
+        applications.is_new |= is_new;
+        if applications.is_new && transactions.is_whole() {
+            applications.is_new = false;
+            applications.invariants.cut(tally);
+        }
     }
 
     /// The last record of a partition that readers of committed data get.

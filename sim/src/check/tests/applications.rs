@@ -153,3 +153,91 @@ fn u1_a_users_invariant_sees_what_readers_of_committed_data_see() {
     assert_eq!(t.checkers.violations()[0].detail, "one record: offsets [2, 3]");
     assert_eq!(fork.violations(), [], "a fork has invariants of its own");
 }
+
+/// Claims that every cut has records of both partitions, or of neither.
+#[derive(Clone, Default)]
+struct Both {
+    partitions: Vec<i32>,
+    cuts: u64,
+}
+
+impl Invariant for Both {
+    fn name(&self) -> &str {
+        "both"
+    }
+
+    fn judged(&self) -> Option<u64> {
+        Some(self.cuts)
+    }
+
+    fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
+        self.partitions.push(visible.partition);
+        Ok(())
+    }
+
+    fn cut(&mut self) -> Result<(), String> {
+        self.cuts += 1;
+        let of = |partition| self.partitions.iter().filter(|p| **p == partition).count();
+        if of(0) == of(1) { Ok(()) } else { Err(format!("{:?}", self.partitions)) }
+    }
+
+    fn clone_box(&self) -> Box<dyn Invariant> {
+        Box::new(self.clone())
+    }
+}
+
+fn both() -> Cluster {
+    let mut t = Cluster::new();
+    t.checkers.watch(Box::new(Both::default()));
+    t
+}
+
+fn cuts(t: &Cluster) -> u64 {
+    t.checkers.count(Check::UserInvariant).checked
+}
+
+/// A transaction of two records, decided, with its marker in the first partition.
+fn half_visible(t: &mut Cluster) {
+    t.begin(0);
+    t.data(P0, 0, 0, &ids(&[1]));
+    t.data(P1, 0, 0, &ids(&[2]));
+    t.decide(1, true);
+    t.marker(P0, 1, true);
+}
+
+#[test]
+fn a_cut_is_where_no_transaction_is_visible_in_part() {
+    let mut t = both();
+    half_visible(&mut t);
+    assert_eq!(cuts(&t), 0);
+    t.marker(P1, 1, true);
+    assert_eq!(cuts(&t), 1);
+    // An aborted one is not visible at all.
+    t.begin(1);
+    t.data(P0, 1, 0, &ids(&[3]));
+    t.decide(2, false);
+    t.marker(P0, 2, false);
+    assert_eq!((cuts(&t), t.codes()), (1, vec![]));
+}
+
+#[test]
+fn a_transaction_behind_an_open_one_of_another_producer_is_visible_in_part() {
+    let mut t = both();
+    t.data_of(ProducerId(71), P1, 0, 0, &ids(&[9]));
+    half_visible(&mut t);
+    t.marker(P1, 1, true);
+    assert_eq!(cuts(&t), 0, "its record there lies behind the first undecided one");
+    t.marker_of(ProducerId(71), P1, 0, false);
+    assert_eq!(cuts(&t), 1);
+}
+
+#[test]
+fn u1_a_cut_of_which_an_invariant_does_not_hold() {
+    let mut t = both();
+    t.begin(0);
+    t.data(P0, 0, 0, &ids(&[1]));
+    t.decide(1, true);
+    t.marker(P0, 1, true);
+    t.marker(P1, 1, true);
+    assert_eq!(t.codes(), ["U1"]);
+}

@@ -6,6 +6,7 @@
 
 mod client;
 mod coordinator;
+mod cuts;
 mod fencing;
 mod view;
 
@@ -36,6 +37,7 @@ pub struct Transactions {
     coordinators: coordinator::Coordinators,
     clients: client::Clients,
     fences: fencing::Fences,
+    cuts: cuts::Cuts,
 }
 
 impl Transactions {
@@ -58,7 +60,23 @@ impl Transactions {
         let decided = self.coordinators.check_marker(id, named, &closed, tally);
         self.clients.closed(id, &closed, decided, tally);
         closed.decided = decided.map(|(_, at)| at);
+        self.marked(id, &closed);
         Some(closed)
+    }
+
+    fn marked(&mut self, id: PartitionId, closed: &Closed) {
+        if closed.commit {
+            let decided = self.coordinators.decision(closed.producer, closed.epoch);
+            let decided = decided.filter(|decided| decided.commit && !self.coordinators.blind);
+            let decision = decided.map(|decided| (closed.producer, decided.at));
+            self.cuts.marked((id, closed.marker), decision, closed.open.is_some());
+        }
+    }
+
+    /// Whether readers of committed data, who see all that was shown, see no transaction in part.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.cuts.is_whole()
     }
 
     /// What became of a batch's records.
@@ -121,6 +139,7 @@ impl Transactions {
 
     pub fn set_shown(&mut self, id: PartitionId, upto: Offset) {
         self.views.entry(id).or_default().shown = upto;
+        self.cuts.shown(id, upto);
     }
 
     pub fn trimmed(&mut self, id: PartitionId, start: Offset) {
@@ -131,12 +150,13 @@ impl Transactions {
 
     pub fn removed(&mut self, topic: TopicId) {
         self.views.retain(|id, _| id.topic != topic);
+        self.cuts.removed(topic);
     }
 
     /// How many transactions it remembers.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.views.values().map(View::size).sum::<usize>() + self.clients.size()
+        self.views.values().map(View::size).sum::<usize>() + self.clients.size() + self.cuts.size()
     }
 }
 
@@ -227,13 +247,25 @@ impl Checkers {
 
     /// A batch of `__transaction_state` was committed.
     pub(super) fn decisions_committed(&mut self, shard: i32, batch: &GhostBatch) {
-        let Transactions { coordinators, fences, .. } = &mut self.transactions;
+        // Only what watches records becoming visible is told of cuts.
+        let watched = self.applications.watches_cuts();
+        let Transactions { coordinators, fences, cuts, .. } = &mut self.transactions;
         let at = (batch.base, batch.last);
         for note in coordinators.committed(shard, at, batch.epoch, &mut self.tally) {
             let prepared =
                 matches!(note.to, TransactionState::PrepareCommit | TransactionState::PrepareAbort);
             if prepared {
                 fences.decided(&note, &mut self.tally);
+            }
+            if watched && note.to == TransactionState::PrepareCommit {
+                let id = |(topic, partition): &(TopicName, i32)| {
+                    let topic = *self.image.names.get(topic)?;
+                    let id = PartitionId { topic, partition: *partition };
+                    let data = seedlog::coordinator::kind_of(&self.image, id).is_none();
+                    data.then_some(id)
+                };
+                let partitions = note.partitions.iter().filter_map(id).collect();
+                cuts.decided((note.producer_id, note.offset), partitions);
             }
         }
     }
