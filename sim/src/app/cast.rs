@@ -27,6 +27,7 @@ pub fn store(apps: &[Arc<AppTable>], around: &Surroundings<'_>) -> Option<Arc<Ap
             group: STORE.into(),
             is_static: false,
             format: ValueFormat::Bytes,
+            topics: Arc::from([]),
             config: AppConfig::default(),
             consumer: around.consumer.clone(),
             producer: around.producer.clone(),

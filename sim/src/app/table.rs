@@ -29,6 +29,8 @@ pub struct AppTable {
     pub is_static: bool,
     /// How its values are written and read.
     pub format: ValueFormat,
+    /// All topics of the scenario.
+    pub topics: Arc<[TopicName]>,
     pub config: AppConfig,
     pub consumer: ConsumerConfig,
     pub producer: ProducerConfig,
@@ -136,10 +138,78 @@ fn topics(
     named.into_iter().map(topic).collect()
 }
 
+/// Where the keys of an `[[app]]` stand, or the table itself if it has none such.
+struct Places {
+    table: Place,
+    input: Place,
+    output: Place,
+    changelog: Place,
+    group: Place,
+}
+
+/// Refuses an application that has nowhere to read or write, or nobody to be.
+fn has_its_topics(
+    table: &Table<'_>,
+    app: &AppTable,
+    places: &Places,
+    around: &Surroundings<'_>,
+) -> Result<(), Error> {
+    if app.input.is_empty() {
+        return Err(table.error(
+            "input",
+            places.input,
+            "it has no input",
+            "name a topic of the scenario",
+        ));
+    }
+    if app.group.is_empty() {
+        let cure = "name it, or leave the line out";
+        return Err(table.error("group", places.group, "a group needs a name", cure));
+    }
+    let looped = |topic: &&TopicName| app.input.contains(topic);
+    let outputs = app.output.iter().find(looped).map(|topic| ("output", places.output, topic));
+    let logs = app.changelog.iter().find(looped);
+    if let Some((key, place, topic)) =
+        outputs.or(logs.map(|topic| ("changelog", places.changelog, topic)))
+    {
+        let what = format!("it would work on what it writes itself: {topic:?}");
+        return Err(table.error(key, place, what, "name another topic"));
+    }
+    let partitions = |name: &TopicName| {
+        around.topics.iter().find(|topic| topic.name == *name).map(|topic| topic.partitions)
+    };
+    if let Some(changelog) = &app.changelog
+        && (app.input.len() > 1 || partitions(changelog) != partitions(&app.input[0]))
+    {
+        let cure = "give it as many partitions as the one input has";
+        return Err(table.error(
+            "changelog",
+            places.changelog,
+            "it does not follow the input",
+            cure,
+        ));
+    }
+    if app.output.is_empty() && app.kind.needs_output() {
+        return Err(table.error(
+            "output",
+            places.input,
+            "it has no output",
+            "name a topic of the scenario",
+        ));
+    }
+    Ok(())
+}
+
 fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Error> {
     let (_, name) = kind(&mut table, "application", &around.registry.app_names())?;
     let kind = around.registry.app(&name).expect("the name is one of the registry");
-    let (at, logs) = (table.place_of("input"), table.place_of("changelog"));
+    let places = Places {
+        table: table.place(),
+        input: table.place_of("input"),
+        output: table.place_of("output"),
+        changelog: table.place_of("changelog"),
+        group: table.place_of("group"),
+    };
     let mut app = AppTable {
         instances: u32::try_from(table.number("instances", 1, 100)?.unwrap_or(1))
             .expect("the range was checked"),
@@ -149,27 +219,14 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
         group: table.string("group")?.unwrap_or_else(|| name.clone()).into(),
         is_static: table.boolean("static")?.unwrap_or(false),
         format: format(&mut table, &name, kind.formats())?,
+        topics: around.topics.iter().map(|topic| topic.name.clone()).collect(),
         config: AppConfig::default(),
         consumer: around.consumer.clone(),
         producer: around.producer.clone(),
         name: name.into(),
         kind,
     };
-    if app.input.is_empty() {
-        return Err(table.error("input", at, "it has no input", "name a topic of the scenario"));
-    }
-    let partitions = |name: &TopicName| {
-        around.topics.iter().find(|topic| topic.name == *name).map(|topic| topic.partitions)
-    };
-    if let Some(changelog) = &app.changelog
-        && (app.input.len() > 1 || partitions(changelog) != partitions(&app.input[0]))
-    {
-        let cure = "give it as many partitions as the one input has";
-        return Err(table.error("changelog", logs, "it does not follow the input", cure));
-    }
-    if app.output.is_empty() && app.kind.needs_output() {
-        return Err(table.error("output", at, "it has no output", "name a topic of the scenario"));
-    }
+    has_its_topics(&table, &app, &places, around)?;
     let (path, prefix) = (table.nameless(), table.name(""));
     let mut delivers = None;
     for (place, key, value) in table.settings() {
@@ -186,7 +243,16 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
         }
     }
     if let Some(what) = app.kind.refuses(&app) {
-        return Err(path.error(&format!("{prefix}.input"), at, what, "name them in this order"));
+        return Err(path.error(
+            &format!("{prefix}.input"),
+            places.input,
+            what,
+            "name them in this order",
+        ));
+    }
+    if let Some(topic) = app.kind.writes(&app).iter().find(|topic| !app.topics.contains(topic)) {
+        let what = format!("there is no topic {topic:?}, which it writes");
+        return Err(path.error(&prefix, places.table, what, "add it as one of [[topics]]"));
     }
     Ok(app)
 }

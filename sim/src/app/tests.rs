@@ -194,6 +194,36 @@ fn what_an_application_does_not_know_is_refused_in_one_line_with_its_place_and_a
 }
 
 #[test]
+fn an_application_without_its_topics_or_a_name_is_refused_in_one_line() {
+    let app = |kind: &str, lines: &str| format!("[[app]]\nkind = \"{kind}\"\n{lines}");
+    let retries: String = (1..=3).map(|n| format!(", \"in-retry-{n}\"")).collect();
+    let topics: String =
+        (1..=3).map(|n| format!("[[topics]]\nname = \"in-retry-{n}\"\n")).collect();
+    let retry = app("retry", &format!("input = [\"in\"{retries}]\noutput = \"out\""));
+    refused(&[
+        (
+            format!("{topics}{retry}"),
+            "15: app[0]: there is no topic \"in-dlt\", which it writes; add it as one of [[topics]]"
+                .into(),
+        ),
+        (
+            app("copy", "input = \"in\"\noutput = \"out\"\ngroup = \"\""),
+            "13: app[0].group: a group needs a name; name it, or leave the line out".into(),
+        ),
+        (
+            app("copy", "input = \"in\"\noutput = [\"out\", \"in\"]"),
+            "12: app[0].output: it would work on what it writes itself: \"in\"; name another topic"
+                .into(),
+        ),
+        (
+            app("ledger", "input = \"in\"\noutput = \"out\"\nchangelog = \"in\""),
+            "13: app[0].changelog: it would work on what it writes itself: \"in\"; name another topic"
+                .into(),
+        ),
+    ]);
+}
+
+#[test]
 fn what_a_feed_does_not_know_is_refused_in_one_line_with_its_place_and_a_cure() {
     let feed = |lines: &str| format!("[[feed]]\ntopic = \"in\"\n{lines}");
     refused(&[

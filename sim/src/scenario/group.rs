@@ -60,7 +60,7 @@ impl GroupWork {
     pub(super) fn read(root: &mut Table<'_>, workload: &Workload) -> Result<Option<Self>, Error> {
         let Some(mut table) = root.table("group")? else { return Ok(None) };
         let none = Span::new(Duration::ZERO, Duration::ZERO);
-        let at = table.place_of("commit");
+        let (at, name) = (table.place_of("commit"), table.place_of("id"));
         let members = table.number("members", 1, u64::from(workload.consumers))?;
         let group = GroupWork {
             id: table.string("id")?.unwrap_or_else(|| "g".into()).into(),
@@ -74,6 +74,10 @@ impl GroupWork {
             stay: table.span("stay")?.unwrap_or(none),
             automatic: table.boolean("automatic")?.unwrap_or(true),
         };
+        if group.id.is_empty() {
+            let cure = "name it, or leave the line out";
+            return Err(table.error("id", name, "a group needs a name", cure));
+        }
         table.end()?;
         if group.delivery == MemberDelivery::AtMostOnce && group.commit != CommitMode::Sync {
             let what =
