@@ -261,6 +261,8 @@ pub enum ApplicationNote {
     Duplicate { group: Arc<str>, id: Arc<str> },
     /// A record's value is none of the application's format.
     Malformed(MalformedNote),
+    /// A record was emitted to a topic that is not there.
+    Astray(AstrayNote),
     /// Sums since the start of the process, noted when it closes.
     Counters { group: Arc<str>, counters: Counters },
 }
@@ -275,6 +277,17 @@ pub struct MalformedNote {
     /// The format that was expected.
     pub format: Arc<str>,
     pub reason: Arc<str>,
+}
+
+/// What was emitted for a record goes nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AstrayNote {
+    pub group: Arc<str>,
+    pub topic: TopicName,
+    pub partition: i32,
+    pub offset: Offset,
+    /// Where it was to go.
+    pub to: TopicName,
 }
 
 /// One atomic change of an external store.

@@ -175,9 +175,12 @@ fn again(seed: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use seedlog::client::app::Context;
     use seedlog::client::app::tickets::Tickets;
+    use seedlog::op::ConsumedRecord;
 
     use super::*;
+    use crate::app::keyed;
 
     /// A scenario whose claim does not come true, with an application of that kind.
     #[expect(clippy::disallowed_methods, reason = "a test needs a place for its files")]
@@ -219,5 +222,24 @@ mod tests {
         let both = format!("\n\nsim run {} --seed 7\n{AGAIN}", path.display());
         let text = printed(known);
         assert!(text.ends_with(&both), "{text}");
+    }
+
+    /// Says nothing of where its records go.
+    #[derive(Clone)]
+    struct Lost;
+
+    impl Processor for Lost {
+        fn process(&mut self, _: &ConsumedRecord, context: &mut Context<'_>) {
+            context.emit(keyed("key", "value"));
+        }
+    }
+
+    #[test]
+    fn a_record_to_a_topic_that_does_not_exist_is_found_at_once() {
+        let report = simulation("lost").0.processor("lost", |_| Lost).run(7);
+        assert_eq!((report.verdict, report.broken()), (Verdict::Violated, vec!["L0".to_string()]));
+        let detail = &report.findings[0].detail;
+        let end = " to topic \"\", which does not exist: that record will never be done";
+        assert!(detail.starts_with("the lost emits for in-") && detail.ends_with(end), "{detail}");
     }
 }

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use seedlog::client::app::{App, AppSetup, Processor};
+use seedlog::client::app::{App, AppSetup, Context, Processor};
+use seedlog::event::{ApplicationNote, AstrayNote};
+use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
+use seedlog::message::store::{StoreRequest, StoreResponse};
+use seedlog::op::ConsumedRecord;
 
 use super::{AppKind, Application, Begin, HostSetup, HostedApp, ValueFormat};
 
@@ -42,6 +46,51 @@ where
     }
 }
 
+/// A processor that is watched for records to topics that the scenario does not have. A client
+/// would ask for such a topic for ever.
+#[derive(Clone)]
+struct Addressed<P> {
+    processor: P,
+    topics: Arc<[TopicName]>,
+}
+
+impl<P> Addressed<P> {
+    fn look(&self, record: &ConsumedRecord, context: &mut Context<'_>) {
+        let is_astray = |to: &&TopicName| !self.topics.contains(to);
+        let found = context.emitted().iter().map(|emitted| &emitted.topic).find(is_astray);
+        let Some(to) = found.cloned() else { return };
+        context.note(ApplicationNote::Astray(AstrayNote {
+            group: Arc::clone(context.group()),
+            topic: record.topic.clone(),
+            partition: record.partition,
+            offset: record.offset,
+            to,
+        }));
+    }
+}
+
+impl<P: Processor> Processor for Addressed<P> {
+    fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
+        self.processor.process(record, context);
+        self.look(record, context);
+    }
+
+    fn answered(
+        &mut self,
+        record: &ConsumedRecord,
+        request: &StoreRequest,
+        response: &StoreResponse,
+        context: &mut Context<'_>,
+    ) {
+        self.processor.answered(record, request, response, context);
+        self.look(record, context);
+    }
+
+    fn check(&self) {
+        self.processor.check();
+    }
+}
+
 /// A process of an application around that processor, as its scenario wants it.
 pub fn host<P: Processor + Send + Sync + 'static>(
     setup: &HostSetup,
@@ -63,5 +112,6 @@ pub fn host<P: Processor + Send + Sync + 'static>(
         changelog: table.changelog.clone(),
         store: setup.store.clone(),
     };
+    let processor = Addressed { processor, topics: Arc::clone(&table.topics) };
     Box::new(App::start(&Arc::new(client), processor, begin.seed, begin.now, out))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use seedlog::event::{ApplicationNote, Event, OffsetNote};
+use seedlog::event::{ApplicationNote, AstrayNote, Event, OffsetNote};
 use seedlog::ids::TopicName;
 
 use super::AppTable;
@@ -16,6 +16,8 @@ pub struct Progress {
     /// Which offsets a group has processed, by topic and partition.
     processed: BTreeMap<(Arc<str>, TopicName, i32), Vec<bool>>,
     pub tally: AppTally,
+    /// The first record that was emitted to a topic that is not in the scenario.
+    pub astray: Option<AstrayNote>,
 }
 
 /// How often an application did something.
@@ -96,6 +98,9 @@ impl Progress {
             ApplicationNote::DeadLettered { .. } => self.tally.dead_lettered += 1,
             ApplicationNote::Duplicate { .. } => self.tally.duplicates += 1,
             ApplicationNote::Malformed(_) => self.tally.malformed += 1,
+            ApplicationNote::Astray(note) => {
+                self.astray.get_or_insert_with(|| note.clone());
+            }
             ApplicationNote::Counters { .. } => {}
         }
     }

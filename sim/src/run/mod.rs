@@ -166,6 +166,7 @@ impl Run {
         }
         self.react();
         self.heed_coordinators();
+        self.heed_strays();
         if self.script.is_running() {
             self.refresh_image();
             self.advance_script();

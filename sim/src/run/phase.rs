@@ -1,5 +1,6 @@
 //! A run's life: the cluster boots, faults rage, a core heals and has to make progress.
 
+use seedlog::event::AstrayNote;
 use seedlog::ids::CallId;
 use seedlog::message::{Request, admin};
 use seedlog::time::{Duration, Instant};
@@ -304,6 +305,23 @@ impl Run {
             }
             None => self.violate("L0", "Progress", PROGRESS, missing),
         }
+    }
+
+    /// An application waits for a topic that will never be there.
+    pub(super) fn heed_strays(&mut self) {
+        let Some(note) = self.watch.apps.astray.take() else { return };
+        self.refresh_image();
+        if self.image.names.contains_key(&note.to) {
+            return;
+        }
+        let app = self.scenario.apps.iter().find(|app| app.group == note.group);
+        let name = app.map_or(&*note.group, |app| &*app.name);
+        let AstrayNote { topic, partition, offset, to, .. } = &note;
+        let detail = format!(
+            "the {name} emits for {topic}-{partition} offset {offset} to topic {to:?}, which does \
+             not exist: that record will never be done"
+        );
+        self.violate("L0", "Progress", PROGRESS, detail);
     }
 
     /// What has not made progress since the core was healed.

@@ -104,6 +104,12 @@ impl Context<'_> {
         self.wishes.emitted.push(record);
     }
 
+    /// What has been emitted for the record so far.
+    #[must_use]
+    pub fn emitted(&self) -> &[SendRecord] {
+        &self.wishes.emitted
+    }
+
     /// The value of a record, in that format. None: it is malformed, which is noted, and counted.
     #[must_use]
     pub fn read<T>(&mut self, record: &ConsumedRecord, format: &Format<T>) -> Option<T> {

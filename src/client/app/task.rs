@@ -269,6 +269,7 @@ impl<P: Processor> Engine<P> {
             ApplicationNote::Processed { .. }
             | ApplicationNote::Applied(_)
             | ApplicationNote::Malformed(_)
+            | ApplicationNote::Astray(_)
             | ApplicationNote::Counters { .. } => {}
         }
     }
