@@ -41,8 +41,6 @@ const JAVA_DIFFERENCES: &[(&str, &str)] = &[
     // The abort takes an epoch of its own before the transaction's end takes the next: who was too
     // late is fenced, and cannot take it for a retry of what it began itself.
     ("commit after the timeout", "90"),
-    // What is not open has no age.
-    ("list old ones", "[]"),
 ];
 
 fn here() -> PathBuf {

@@ -147,7 +147,7 @@ pub struct DescribedTransaction {
     /// `CompleteAbort`, `Dead`, `PrepareEpochFence`.
     pub state: Arc<str>,
     pub timeout: Duration,
-    /// When it began; [`Timestamp::NONE`] if none is open.
+    /// When the last one began; [`Timestamp::NONE`] if there was none since the session did.
     pub start: Timestamp,
     pub producer_id: ProducerId,
     pub producer_epoch: ProducerEpoch,
@@ -160,7 +160,7 @@ pub struct ListTransactionsRequest {
     pub states: Vec<Arc<str>>,
     /// Empty for all.
     pub producer_ids: Vec<ProducerId>,
-    /// Only those that run for longer.
+    /// Only those that began longer ago, whether they are over or not; and those that never began.
     pub longer_than: Option<Duration>,
 }
 

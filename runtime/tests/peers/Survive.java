@@ -58,7 +58,7 @@ public class Survive {
         var listed = Answers.admin.listTransactions(new ListTransactionsOptions().filterStates(Set.of(state))).all().get();
         return described.state() == state && described.topicPartitions().size() == partitions
             && described.topicPartitions().contains(place) == (partitions > 0)
-            && (partitions == 0 || described.transactionStartTimeMs().isPresent())
+            && described.transactionStartTimeMs().isPresent()
             && listed.stream().anyMatch(one -> one.transactionalId().equals(id) && one.producerId() == described.producerId())
             && producers.stream().anyMatch(one -> one.producerId() == described.producerId() && one.producerEpoch() == described.producerEpoch()
                 && one.currentTransactionStartOffset().isPresent() == (partitions > 0));

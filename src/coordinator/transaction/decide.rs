@@ -288,7 +288,6 @@ pub(super) fn complete(entry: &Entry, rules: Rules) -> Entry {
         previous_producer_id: if rotated { entry.producer_id } else { entry.previous_producer_id },
         next_producer_id: ProducerId::NONE,
         partitions: Arc::default(),
-        start: Timestamp::NONE,
         last_update: rules.now,
         ..entry.clone()
     }

@@ -25,7 +25,8 @@ pub struct Entry {
     pub timeout: Duration,
     pub state: TransactionState,
     pub partitions: Arc<BTreeSet<(TopicName, i32)>>,
-    /// When the transaction began, [`Timestamp::NONE`] if none is open.
+    /// When the last transaction began, [`Timestamp::NONE`] if there was none since the session
+    /// did.
     pub start: Timestamp,
     pub last_update: Timestamp,
     /// What the client of the last transaction spoke.

@@ -340,9 +340,9 @@ impl TransactionCoordinator {
     fn list(&self, ctx: &Context<'_>, ask: &ListTransactionsRequest) -> ListTransactionsResponse {
         let wanted = |entry: &Entry| {
             let state = record::name(entry.state);
-            let long = ask.longer_than.is_none_or(|longer| {
-                entry.start != Timestamp::NONE && entry.start.saturating_add(longer) < ctx.now.wall
-            });
+            let long = ask
+                .longer_than
+                .is_none_or(|longer| entry.start.saturating_add(longer) < ctx.now.wall);
             (ask.states.is_empty() || ask.states.iter().any(|asked| &**asked == state))
                 && (ask.producer_ids.is_empty() || ask.producer_ids.contains(&entry.producer_id))
                 && long

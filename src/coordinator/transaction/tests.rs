@@ -11,7 +11,8 @@ use crate::machine::Effect;
 use crate::message::Response;
 use crate::message::produce::InitProducerIdRequest;
 use crate::message::transaction::{
-    AddPartitionsToTxnRequest, AddedTransaction, EndTxnRequest, TransactionVersion,
+    AddPartitionsToTxnRequest, AddedTransaction, DescribeTransactionsRequest, EndTxnRequest,
+    ListTransactionsRequest, TransactionVersion,
 };
 use crate::metadata::Image;
 use crate::time::{Duration, Now, Timestamp};
@@ -224,6 +225,42 @@ fn end((id, epoch): (i64, i16), commit: bool, version: TransactionVersion) -> Re
         commit,
         version,
     })
+}
+
+/// When the last transaction began, and whether it is listed among those older than that.
+fn seen(desk: &mut Desk, age: Duration) -> (Timestamp, bool) {
+    let transactional_ids = alloc::vec!["t".into()];
+    desk.ask(Request::DescribeTransactions(DescribeTransactionsRequest { transactional_ids }));
+    desk.ask(Request::ListTransactions(ListTransactionsRequest {
+        states: Vec::new(),
+        producer_ids: Vec::new(),
+        longer_than: Some(age),
+    }));
+    let answers = desk.answers();
+    let [Response::DescribeTransactions(described), Response::ListTransactions(listed)] = &*answers
+    else {
+        panic!("{answers:?}")
+    };
+    (described.transactions[0].start, !listed.transactions.is_empty())
+}
+
+#[test]
+fn when_the_last_transaction_began_is_told_until_the_next_session() {
+    let age = Duration::from_secs(10);
+    let mut desk = Desk::new();
+    desk.bring_to(TransactionState::Empty);
+    assert_eq!(seen(&mut desk, age), (Timestamp::NONE, true), "what never began is old to Kafka");
+    desk.bring_to(TransactionState::CompleteCommit);
+    let began = desk.now.wall;
+    assert_eq!(seen(&mut desk, age), (began, false));
+    desk.pass(age + Duration::from_millis(1));
+    assert_eq!(seen(&mut desk, age), (began, true));
+    desk.fail_over();
+    assert_eq!(seen(&mut desk, age), (began, true));
+    desk.ask(init(None));
+    desk.commit();
+    desk.answers();
+    assert_eq!(seen(&mut desk, age), (Timestamp::NONE, true));
 }
 
 #[test]
