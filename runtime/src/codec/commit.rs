@@ -98,7 +98,17 @@ wire::txn_offset_commit_request::TxnOffsetCommitRequestTopic { name, partitions 
     partition = partition_index, offset = committed_offset,
     leader_epoch = committed_leader_epoch [2], metadata = committed_metadata,
 });
-fields!(TxnOffsetCommitResponse = wire::TxnOffsetCommitResponse { partitions = topics });
+fields!(TxnOffsetCommitResponse = wire::TxnOffsetCommitResponse {
+    partitions = topics,
+} then |out, version| {
+    // KAFKA-7296: to the oldest clients whatever they do not know is the end.
+    let loading = |error: i16| error == ErrorCode::CoordinatorLoadInProgress.code();
+    for partition in out.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        if version < 2 && loading(partition.error_code) {
+            partition.error_code = ErrorCode::CoordinatorNotAvailable.code();
+        }
+    }
+});
 
 /// Since version 8 for many groups (KIP-709).
 pub const OFFSET_FETCH: Shape = &[
@@ -158,7 +168,10 @@ impl Wire<wire::OffsetFetchResponse> for OffsetFetchResponse {
         if version >= 8 {
             out.groups = self.groups.out(version);
         } else if let [alone] = &self.groups[..] {
-            out.topics = alone.partitions.out(version);
+            // The oldest version knows errors of partitions only.
+            if version < 2 || alone.error.is_ok() {
+                out.topics = alone.partitions.out(version);
+            }
             if version >= 2 {
                 out.error_code = alone.error.out(version);
             }
@@ -177,6 +190,10 @@ impl Wire<wire::OffsetFetchResponse> for OffsetFetchResponse {
 }
 fields!(FetchedGroup = wire::offset_fetch_response::OffsetFetchResponseGroup {
     group = group_id, error = error_code, partitions = topics,
+} then |out, _version| {
+    if out.error_code != 0 {
+        out.topics.clear();
+    }
 });
 topics!(FetchedOffset =
 wire::offset_fetch_response::OffsetFetchResponseTopic { name, partitions }

@@ -19,6 +19,13 @@ use seedlog::time::Duration;
 use super::convert::{Wire, fields, numbers, rows, tuple};
 use super::shape::{I8, I16, I32, I32S, I64, I64S, Shape, TEXT, TEXTS, list, since};
 
+/// KIP-588: who speaks an older version knows a fenced producer by its epoch only.
+pub fn fence(error: &mut i16, knows: bool) {
+    if !knows && *error == ErrorCode::ProducerFenced.code() {
+        *error = ErrorCode::InvalidProducerEpoch.code();
+    }
+}
+
 /// Of clients: the batches of transactions since version 4 are among brokers, which talk in memory.
 pub const ADD_PARTITIONS_TO_TXN: Shape = &[TEXT, I64, I16, list(&[TEXT, I32S])];
 impl Wire<wire::AddPartitionsToTxnRequest> for AddPartitionsToTxnRequest {
@@ -45,7 +52,12 @@ impl Wire<wire::AddPartitionsToTxnResponse> for AddPartitionsToTxnResponse {
     fn out(&self, version: i16) -> wire::AddPartitionsToTxnResponse {
         let out = wire::AddPartitionsToTxnResponse::default();
         let [(_, partitions)] = &self.transactions[..] else { return out };
-        out.with_results_by_topic_v3_and_below(partitions.out(version))
+        let mut out = out.with_results_by_topic_v3_and_below(partitions.out(version));
+        let topics = out.results_by_topic_v3_and_below.iter_mut();
+        for partition in topics.flat_map(|topic| &mut topic.results_by_partition) {
+            fence(&mut partition.partition_error_code, version >= 2);
+        }
+        out
     }
     fn back(wire: wire::AddPartitionsToTxnResponse, version: i16) -> Self {
         // The transactional id is not told: it is the one that was asked with.
@@ -60,7 +72,9 @@ fields!(AddOffsetsToTxnRequest = wire::AddOffsetsToTxnRequest {
     transactional_id = transactional_id, producer_id = producer_id,
     producer_epoch = producer_epoch, group = group_id,
 });
-fields!(AddOffsetsToTxnResponse = wire::AddOffsetsToTxnResponse { error = error_code });
+fields!(AddOffsetsToTxnResponse = wire::AddOffsetsToTxnResponse {
+    error = error_code,
+} then |out, version| { fence(&mut out.error_code, version >= 2) });
 
 pub const END_TXN: Shape = &[TEXT, I64, I16, I8];
 fields!(EndTxnRequest = wire::EndTxnRequest {
@@ -72,7 +86,7 @@ fields!(EndTxnRequest = wire::EndTxnRequest {
 });
 fields!(EndTxnResponse = wire::EndTxnResponse {
     error = error_code, producer_id = producer_id [5], producer_epoch = producer_epoch [5],
-});
+} then |out, version| { fence(&mut out.error_code, version >= 2) });
 
 pub const WRITE_TXN_MARKERS: Shape = &[list(&[I64, I16, I8, list(&[TEXT, I32S]), I32])];
 fields!(WriteTxnMarkersRequest = wire::WriteTxnMarkersRequest { markers = markers });

@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::error::ErrorCode;
-use crate::ids::{NodeId, ProducerEpoch, ProducerId, TopicRef};
+use crate::ids::{LeaderEpoch, NodeId, Offset, ProducerEpoch, ProducerId, TopicRef};
 use crate::message::commit::{
-    CommittedPartition, FetchedGroup, OffsetCommitResponse, OffsetDeleteResponse,
+    CommittedPartition, FetchedGroup, FetchedOffset, OffsetCommitResponse, OffsetDeleteResponse,
     OffsetFetchResponse, TxnOffsetCommitResponse,
 };
 use crate::message::consumer_group::{
@@ -86,6 +86,7 @@ fn group(request: &Request, error: ErrorCode) -> Option<Response> {
 }
 
 fn offsets(request: &Request, error: ErrorCode) -> Option<Response> {
+    let none: Arc<str> = Arc::from("");
     let refused = |partitions: &[CommittedPartition]| -> Vec<(TopicRef, i32, ErrorCode)> {
         let one = |asked: &CommittedPartition| (asked.topic.clone(), asked.partition, error);
         partitions.iter().map(one).collect()
@@ -99,10 +100,19 @@ fn offsets(request: &Request, error: ErrorCode) -> Option<Response> {
         return Some(Response::TxnOffsetCommit(TxnOffsetCommitResponse { partitions }));
     }
     if let Request::OffsetFetch(request) = request {
+        // To the oldest clients each partition is refused: they know no errors of groups.
+        let one = |(topic, partition): &(TopicRef, i32)| FetchedOffset {
+            topic: topic.clone(),
+            partition: *partition,
+            error,
+            offset: Offset::NONE,
+            leader_epoch: LeaderEpoch::NONE,
+            metadata: Some(none.clone()),
+        };
         let groups = request.groups.iter().map(|asked| FetchedGroup {
             group: asked.group.clone(),
             error,
-            partitions: Vec::new(),
+            partitions: asked.partitions.iter().flatten().map(one).collect(),
         });
         let groups = groups.collect();
         return Some(Response::OffsetFetch(OffsetFetchResponse { groups }));
@@ -211,4 +221,29 @@ fn described_transaction(request: &Request, error: ErrorCode) -> Option<Response
     matches!(request, Request::ListTransactions(_)).then_some(Response::ListTransactions(
         ListTransactionsResponse { error, transactions: Vec::new() },
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::commit::{OffsetFetchGroup, OffsetFetchRequest};
+
+    #[test]
+    fn a_refused_fetch_of_offsets_names_each_partition_that_was_asked_for() {
+        let topic = TopicRef::Name("orders".into());
+        let some = Some(alloc::vec![(topic.clone(), 1), (topic, 2)]);
+        for (partitions, named) in [(some, alloc::vec![1, 2]), (None, Vec::new())] {
+            let group = OffsetFetchGroup { group: "g".into(), member: None, partitions };
+            let groups = alloc::vec![group];
+            let asked = Request::OffsetFetch(OffsetFetchRequest { groups, require_stable: false });
+            let error = ErrorCode::NotCoordinator;
+            let Some(Response::OffsetFetch(refused)) = coordinated(&asked, error) else {
+                panic!("it is a coordinator's")
+            };
+            let group = &refused.groups[0];
+            assert!(group.partitions.iter().all(|each| each.error == error));
+            let each: Vec<i32> = group.partitions.iter().map(|each| each.partition).collect();
+            assert_eq!((group.error, each), (error, named));
+        }
+    }
 }

@@ -216,7 +216,7 @@ fn fetched(version: i16) -> Response {
     };
     let group = FetchedGroup {
         group: if version < 8 { "".into() } else { "group".into() },
-        error: if version < 2 { ErrorCode::None } else { ErrorCode::NotCoordinator },
+        error: ErrorCode::None,
         partitions: vec![partition],
     };
     Response::OffsetFetch(OffsetFetchResponse { groups: vec![group] })
@@ -317,3 +317,39 @@ pub const RESPONSES: &[Sample<Response>] = &[
     (heartbeat_848_answered, 0),
     (described_848, 0),
 ];
+
+#[test]
+fn a_refused_fetch_of_offsets_is_told_where_its_version_has_a_place_for_errors() {
+    for version in 1..=9 {
+        let Response::OffsetFetch(mut refused) = fetched(version) else { panic!("it is one") };
+        let group = &mut refused.groups[0];
+        (group.error, group.partitions[0].error) =
+            (ErrorCode::NotCoordinator, ErrorCode::NotCoordinator);
+        let Response::OffsetFetch(read) =
+            over_the_wire(9, version, &Response::OffsetFetch(refused))
+        else {
+            panic!("it is one")
+        };
+        let group = &read.groups[0];
+        let each: Vec<ErrorCode> = group.partitions.iter().map(|each| each.error).collect();
+        if version < 2 {
+            assert_eq!((group.error, &*each), (ErrorCode::None, &[ErrorCode::NotCoordinator][..]));
+        } else {
+            assert_eq!((group.error, &*each), (ErrorCode::NotCoordinator, &[][..]), "{version}");
+        }
+    }
+}
+
+#[test]
+fn the_oldest_clients_are_told_of_a_coordinator_that_loads_as_of_one_that_is_away() {
+    let (asked, loading) = (topic(0, 1), ErrorCode::CoordinatorLoadInProgress);
+    let partitions = vec![(asked, 1, loading)];
+    let response = Response::TxnOffsetCommit(TxnOffsetCommitResponse { partitions });
+    for version in 0..=5 {
+        let Response::TxnOffsetCommit(read) = over_the_wire(28, version, &response) else {
+            panic!("it is one")
+        };
+        let known = if version < 2 { ErrorCode::CoordinatorNotAvailable } else { loading };
+        assert_eq!(read.partitions[0].2, known, "{version}");
+    }
+}

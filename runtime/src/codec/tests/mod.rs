@@ -49,6 +49,14 @@ fn every_served_version_of_a_request_is_walked_to_its_end_and_reads_back() {
     }
 }
 
+/// What a client of that version reads of an answer.
+fn over_the_wire(key: i16, version: i16, response: &Response) -> Response {
+    let row = table::by_key(key).expect("it is served");
+    let written = encode_response(Head { key, version, correlation: 9 }, response);
+    let mut frame = written.expect("it can be written").split_off(4);
+    (row.read_response)(&mut frame, version).expect("it can be read")
+}
+
 #[test]
 fn every_served_version_of_an_answer_reads_back() {
     for row in TABLE {

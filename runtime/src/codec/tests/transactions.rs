@@ -1,6 +1,7 @@
 //! Transactions.
 
 use seedlog::ids::{Offset, ProducerEpoch, ProducerId};
+use seedlog::message::produce::InitProducerIdResponse;
 use seedlog::message::transaction::*;
 use seedlog::time::{Duration, Timestamp};
 
@@ -129,10 +130,43 @@ pub const REQUESTS: &[Sample<Request>] =
     &[(enrol, 0), (enrol_group, 0), (end, 0), (mark, 1), (producers, 0), (describe, 0), (list, 0)];
 pub const RESPONSES: &[Sample<Response>] = &[
     (enrolled, 0),
-    (group_enrolled, 0),
+    (group_enrolled, 2),
     (ended, 5),
     (marked, 1),
     (produced, 0),
     (described, 0),
     (listed, 0),
 ];
+
+#[test]
+fn a_fenced_producer_of_an_older_version_is_told_that_its_epoch_is_old() {
+    let error = ErrorCode::ProducerFenced;
+    let partitions = vec![("orders".into(), 1, error)];
+    let transactions = vec![("".into(), partitions)];
+    let (producer_id, producer_epoch) = (ProducerId::NONE, ProducerEpoch::NONE);
+    let enrolled = AddPartitionsToTxnResponse { error: ErrorCode::None, transactions };
+    let began = InitProducerIdResponse { error, producer_id, producer_epoch };
+    let ended = EndTxnResponse { error, producer_id, producer_epoch };
+    for (key, to, knows_from, response) in [
+        (22, 5, 4, Response::InitProducerId(began)),
+        (24, 3, 2, Response::AddPartitionsToTxn(enrolled)),
+        (25, 4, 2, group_enrolled(0)),
+        (26, 5, 2, Response::EndTxn(ended)),
+    ] {
+        for version in 0..=to {
+            let read = over_the_wire(key, version, &response);
+            let told = if let Response::InitProducerId(read) = &read {
+                read.error
+            } else if let Response::AddPartitionsToTxn(read) = &read {
+                read.transactions[0].1[0].2
+            } else if let Response::AddOffsetsToTxn(read) = &read {
+                read.error
+            } else {
+                let Response::EndTxn(read) = &read else { panic!("{read:?}") };
+                read.error
+            };
+            let known = if version < knows_from { ErrorCode::InvalidProducerEpoch } else { error };
+            assert_eq!(told, known, "version {version} of {key}");
+        }
+    }
+}
