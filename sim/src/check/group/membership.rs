@@ -65,11 +65,16 @@ impl Membership {
     /// its order, so the group is as it was when the offset was accepted.
     pub fn check_commit(&self, note: &OffsetNote, tally: &mut Tally) {
         let Some(group) = self.groups.get(&note.group) else { return };
-        let stale = self.is_stale(&note.group, &note.member, note.generation);
-        // Without a member id an offset is moved by an admin, or read by no group at all.
-        let free = !note.member.is_empty() || note.offset == Offset::NONE;
-        let free = free || group.members.is_empty();
-        tally.expect(Check::CommitFencing, !stale && free, || {
+        let place = group.members.iter().find(|each| each.member == note.member);
+        let holds = match place {
+            Some(member) => member.epoch == note.generation,
+            // Without a member id an offset is moved by an admin, or read by no group at all.
+            None => {
+                let free = group.members.is_empty() || note.offset == Offset::NONE;
+                note.member.is_empty() && note.generation < 0 && free
+            }
+        };
+        tally.expect(Check::CommitFencing, holds, || {
             format!(
                 "group {:?} takes offset {} of {}-{} from member {:?} of generation {}: it is in \
                  generation {} with members {:?}",

@@ -37,6 +37,8 @@ struct Kept {
     now: Option<Commit>,
     /// What it was before, oldest first, `now` included, each with the event that replaced it.
     recent: VecDeque<(Commit, u64)>,
+    /// The newest place and the highest offset among what was forgotten.
+    forgotten: Option<Commit>,
     /// The event up to which nothing was committed.
     began: u64,
     /// What its coordinator said last, with the member that committed it.
@@ -65,13 +67,25 @@ impl Kept {
             self.now = Some(commit);
             self.recent.push_back((commit, u64::MAX));
         }
-        if self.recent.len() > REMEMBERED {
-            self.recent.pop_front();
+        if self.recent.len() > REMEMBERED
+            && let Some((old, _)) = self.recent.pop_front()
+        {
+            let past = self.forgotten.get_or_insert(old);
+            *past = Commit { offset: past.offset.max(old.offset), at: past.at.max(old.at) };
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.recent.len() >= REMEMBERED
+    /// Whether the log says so, or said so too long ago to be remembered: what is above everything
+    /// forgotten is judged.
+    fn holds(&self, commit: Commit) -> bool {
+        let old = self.forgotten.is_some_and(|past| commit.at <= past.at);
+        old || self.recent.iter().any(|(known, _)| *known == commit)
+    }
+
+    /// The same, wherever in the log it is.
+    fn holds_offset(&self, offset: Offset) -> bool {
+        let old = self.forgotten.is_some_and(|past| offset <= past.offset);
+        old || self.recent.iter().any(|(known, _)| known.offset == offset)
     }
 }
 
@@ -133,7 +147,7 @@ impl Offsets {
         let key = (Arc::clone(&note.group), (note.topic.clone(), note.partition));
         let kept = self.kept.entry(key).or_default();
         let commit = Commit { offset: note.offset, at: note.at };
-        let known = kept.is_full() || kept.recent.iter().any(|(known, _)| *known == commit);
+        let known = kept.holds(commit);
         let check = match note.producer {
             Some(_) => Check::OffsetOutputAtomic,
             None => Check::AckedCommitDurable,
@@ -189,8 +203,7 @@ impl Offsets {
         for position in positions {
             let key = (Arc::from(group), (position.topic.clone(), position.partition));
             let kept = self.kept.get(&key);
-            let is_it = |known: &(Commit, u64)| known.0.offset == position.offset;
-            let known = kept.is_some_and(|kept| kept.is_full() || kept.recent.iter().any(is_it));
+            let known = kept.is_some_and(|kept| kept.holds_offset(position.offset));
             tally.expect(Check::AckedCommitDurable, known, || {
                 format!(
                     "client {client} of group {group:?} was told that offset {} of {}-{} is \
@@ -223,8 +236,7 @@ impl Offsets {
             return true;
         }
         let key = (Arc::from(group), (position.topic.clone(), position.partition));
-        let is_it = |known: &(Commit, u64)| known.0.offset == position.offset;
-        self.kept.get(&key).is_some_and(|kept| kept.is_full() || kept.recent.iter().any(is_it))
+        self.kept.get(&key).is_some_and(|kept| kept.holds_offset(position.offset))
     }
 
     /// What a coordinator that replays the log comes to.

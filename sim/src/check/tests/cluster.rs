@@ -235,11 +235,21 @@ impl Cluster {
 
     /// A record that commits an offset of the first partition, in a transaction or not.
     pub fn offset(&mut self, offset: i64, producer: Option<(ProducerId, i16)>) -> i64 {
+        self.offset_of(0, offset, producer)
+    }
+
+    /// The same of any partition.
+    pub fn offset_of(
+        &mut self,
+        partition: i32,
+        offset: i64,
+        producer: Option<(ProducerId, i16)>,
+    ) -> i64 {
         let mut key = seedlog::coordinator::schema::Writer::new();
         key.i16(1);
         key.string("g");
         key.string("orders");
-        key.i32(0);
+        key.i32(partition);
         let mut value = seedlog::coordinator::schema::Writer::new();
         value.i16(3);
         value.i64(offset);

@@ -130,6 +130,26 @@ fn g4_an_offset_of_a_member_of_an_earlier_generation() {
     assert_eq!(t.codes(), ["G4"]);
 }
 
+#[test]
+fn g4_an_offset_of_a_member_that_the_group_does_not_have() {
+    for by in [("c", 2), ("b", 3), ("b", 1), ("", 2), ("", -1)] {
+        let mut t = Cluster::new();
+        t.group(2, &[("b", 2, &[0])]);
+        let at = t.offset(5, None);
+        t.counts(5, at, by, None);
+        assert_eq!(t.codes(), ["G4"], "{by:?}");
+    }
+}
+
+#[test]
+fn g4_an_admin_moves_the_offsets_of_a_group_without_members() {
+    let mut t = Cluster::new();
+    t.group(2, &[]);
+    let at = t.offset(5, None);
+    t.counts(5, at, ("", -1), None);
+    t.expect_nothing();
+}
+
 fn commit_request(t: &mut Cluster, member: &str, generation: i32, error: ErrorCode) {
     let committer =
         Committer { group: "g".into(), member: member.into(), instance: None, generation };
@@ -163,6 +183,26 @@ fn g6_an_acknowledged_offset_that_is_in_no_log() {
     t.expect_nothing();
     t.checkers.committed(1, "g", slice::from_ref(&position(6)), &Outcome::Done);
     assert_eq!(t.codes(), ["G6"]);
+}
+
+#[test]
+fn g6_judges_what_comes_after_many_commits() {
+    for counted in [true, false] {
+        let mut t = Cluster::new();
+        for offset in 1..=200 {
+            let at = t.offset(offset, None);
+            t.counts(offset, at, ("a", 1), None);
+            t.checkers.committed(1, "g", slice::from_ref(&position(offset)), &Outcome::Done);
+        }
+        t.checkers.committed(1, "g", slice::from_ref(&position(3)), &Outcome::Done);
+        t.expect_nothing();
+        if counted {
+            t.counts(201, t.end(OFFSETS), ("a", 1), None);
+        } else {
+            t.checkers.committed(1, "g", slice::from_ref(&position(201)), &Outcome::Done);
+        }
+        assert_eq!(t.codes(), ["G6"], "in no log");
+    }
 }
 
 #[test]

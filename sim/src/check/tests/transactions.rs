@@ -417,6 +417,30 @@ fn j10_a_transaction_reads_what_it_wrote() {
 }
 
 #[test]
+fn j11_two_transactions_read_what_the_other_one_wrote() {
+    for circular in [false, true] {
+        let mut t = Cluster::new();
+        t.begin(0);
+        t.data(P0, 0, 0, &ids(&[1]));
+        if circular {
+            t.offset_of(1, 1, Some((PRODUCER, 0)));
+        }
+        t.decide(1, true);
+        t.marker(P0, 1, true);
+        t.marker(OFFSETS, 1, true);
+        t.begin(1);
+        t.data(P1, 1, 0, &ids(&[2]));
+        t.offset_of(0, 1, Some((PRODUCER, 1)));
+        t.decide(2, true);
+        t.marker(P1, 2, true);
+        t.marker(OFFSETS, 2, true);
+        t.checkers.ended();
+        let expected: &[&str] = if circular { &["J11"] } else { &[] };
+        assert_eq!(t.codes(), expected);
+    }
+}
+
+#[test]
 fn g0_concurrent_transactions_may_write_in_any_order() {
     let mut t = Cluster::new();
     let other = ProducerId(71);
