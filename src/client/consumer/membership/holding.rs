@@ -24,6 +24,8 @@ pub(crate) struct Holding {
     revocation: Revocation,
     /// A part of `told` that is gone already.
     lost: Partitions,
+    /// It may still work on what it was told to give up, and that is gone.
+    leaving: bool,
     /// A membership that the application has not been told of.
     news: Option<GroupMetadata>,
     /// How often everything was gone.
@@ -54,7 +56,7 @@ impl Holding {
     /// Whether nothing waits for the application: nothing to give up, nothing to learn of that is
     /// gone.
     pub fn is_settled(&self) -> bool {
-        self.revocation == Revocation::None && self.lost.is_empty()
+        self.revocation == Revocation::None && self.lost.is_empty() && !self.leaving
     }
 
     /// Whether only [`Self::release`] is missing for a revocation.
@@ -96,6 +98,9 @@ impl Holding {
     pub fn lose(&mut self) {
         self.lost.extend(core::mem::take(&mut self.told));
         if self.revocation >= Revocation::Told {
+            // Until it polls it takes them for its own: given anew meanwhile, they would get its
+            // old positions (`ledger_double_spend` with atomic-apply, seed 150).
+            self.leaving |= self.revocation == Revocation::Told;
             // It knows of these already.
             for partition in &self.revoking {
                 self.lost.remove(partition);
@@ -121,6 +126,7 @@ impl Holding {
 
     /// The application polls: it is done with what it was told to give up.
     pub fn polled(&mut self) {
+        self.leaving = false;
         if self.revocation == Revocation::Told {
             self.revocation = Revocation::Acknowledged;
         }
@@ -228,6 +234,8 @@ mod tests {
         holding.lose();
         assert!(holding.owned().is_empty() && !holding.is_settled());
         assert_eq!(holding.notice(), Some(Rebalance::Lost(list(&[0, 1]))), "2 is given up");
+        assert!(!holding.is_settled(), "its application may still work on 2");
+        holding.polled();
         holding.grant(set(&[1]), membership(5));
         assert_eq!(holding.notice(), Some(Rebalance::Assigned(list(&[1]), membership(5))));
         holding.check();

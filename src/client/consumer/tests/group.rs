@@ -308,6 +308,19 @@ fn a_member_that_the_group_has_forgotten_loses_all_before_it_joins_again() {
 }
 
 #[test]
+fn a_forgotten_member_joins_again_only_when_its_application_has_let_go() {
+    let mut script = holding(member(AssignmentStrategy::Range), "range", &[0]);
+    beat(&mut script, ErrorCode::RebalanceInProgress);
+    assert_eq!(told(&mut script), Some(Rebalance::Revoked(orders(&[0]))));
+    beat(&mut script, ErrorCode::UnknownMemberId);
+    assert!(!is_asked(&script, is_join), "its application still works on it");
+    script.call(5, Op::Commit(None));
+    assert_eq!(script.take_returned(), [(5, Outcome::Failed(ErrorCode::RebalanceInProgress))]);
+    assert_eq!(told(&mut script), None);
+    asked_of(&mut script, is_join);
+}
+
+#[test]
 fn a_fenced_static_member_is_told_and_goes_on_no_more() {
     let script = member_with(settings(), Some("s"), Defects::NONE);
     let mut script = script;
