@@ -263,8 +263,23 @@ pub enum ApplicationNote {
     Malformed(MalformedNote),
     /// A record was emitted to a topic that is not there.
     Astray(AstrayNote),
+    /// The state of a partition was read again from its changelog.
+    Restored(RestoredNote),
     /// Sums since the start of the process, noted when it closes.
     Counters { group: Arc<str>, counters: Counters },
+}
+
+/// The state of one partition, as a changelog was read for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RestoredNote {
+    /// The application process.
+    pub by: Arc<str>,
+    pub changelog: TopicName,
+    pub partition: i32,
+    /// Everything below was read.
+    pub upto: Offset,
+    /// Of the state that came of it: [`digest`](crate::client::app::processor::digest).
+    pub digest: u64,
 }
 
 /// A record whose value cannot be read.

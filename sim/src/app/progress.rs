@@ -101,7 +101,7 @@ impl Progress {
             ApplicationNote::Astray(note) => {
                 self.astray.get_or_insert_with(|| note.clone());
             }
-            ApplicationNote::Counters { .. } => {}
+            ApplicationNote::Restored(_) | ApplicationNote::Counters { .. } => {}
         }
     }
 

@@ -3,8 +3,10 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::hash::{Hash as _, Hasher as _};
 
 use bytes::Bytes;
+use rustc_hash::FxHasher;
 
 use crate::client::app::format::{Format, Malformed};
 use crate::event::{ApplicationNote, MalformedNote};
@@ -15,6 +17,14 @@ use crate::time::{Duration, Now};
 
 /// The state of one input partition.
 pub type State = BTreeMap<Bytes, Bytes>;
+
+/// A hash of a state: equal ones have equal digests, on any machine.
+#[must_use]
+pub fn digest(state: &State) -> u64 {
+    let mut hasher = FxHasher::default();
+    state.hash(&mut hasher);
+    hasher.finish()
+}
 
 /// What an application does with each record.
 ///

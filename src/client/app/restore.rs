@@ -1,12 +1,14 @@
 //! State from its changelog: before a partition is worked on, all that was committed for it is read
 //! again, from the changelog's beginning to where it ended when the partition came here.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use crate::client::app::engine::{Ask, Engine, Partition, Purpose, Todo};
-use crate::client::app::processor::Processor;
+use crate::client::app::processor::{Processor, digest};
+use crate::event::{ApplicationNote, RestoredNote};
 use crate::ids::{LeaderEpoch, Offset, TopicName, TopicRef};
 use crate::message::fetch::Isolation;
 use crate::message::offsets::{ListOffsetsPartition, ListOffsetsRequest, OffsetSpec};
@@ -76,7 +78,7 @@ impl<P: Processor> Engine<P> {
             Stage::Reading => {
                 let is_there = |target: &Target| target.reached >= Some(target.end);
                 if self.restore.targets.iter().all(is_there) {
-                    return self.restored(now);
+                    return self.restored(now, todo);
                 }
                 if self.restore.poll_not_before > now {
                     return self.wake_at(self.restore.poll_not_before);
@@ -189,12 +191,20 @@ impl<P: Processor> Engine<P> {
         }
     }
 
-    fn restored(&mut self, now: Instant) {
+    fn restored(&mut self, now: Instant, todo: &mut Todo) {
+        let changelog = self.setup.changelog.as_ref().expect("it was read");
         for target in core::mem::take(&mut self.restore.targets) {
             if let Some(lane) = self.lanes.get_mut(&target.lane)
                 && lane.ownership == target.ownership
             {
                 lane.restored = true;
+                todo.notes.push(ApplicationNote::Restored(RestoredNote {
+                    by: Arc::clone(&self.setup.client_id),
+                    changelog: changelog.clone(),
+                    partition: target.lane.1,
+                    upto: target.reached.unwrap_or(target.end),
+                    digest: digest(&lane.state),
+                }));
             }
         }
         self.restore.stage = Stage::Idle { not_before: now };

@@ -270,6 +270,7 @@ impl<P: Processor> Engine<P> {
             | ApplicationNote::Applied(_)
             | ApplicationNote::Malformed(_)
             | ApplicationNote::Astray(_)
+            | ApplicationNote::Restored(_)
             | ApplicationNote::Counters { .. } => {}
         }
     }

@@ -81,7 +81,7 @@ impl AppKind for LedgerKind {
             Box::new(NoOverdraft::new(reader(), self.limit)),
             Box::new(LedgerCycles::new(reader())),
             Box::new(Conservation::new(reader())),
-            Box::new(DeterministicFold::new(reader())),
+            Box::new(DeterministicFold::new(reader(), table.changelog.clone())),
         ]
     }
 

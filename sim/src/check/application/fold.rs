@@ -3,22 +3,41 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use seedlog::client::app::processor::{State, digest};
+use seedlog::event::{ApplicationNote, Event, RestoredNote};
+use seedlog::ids::{Offset, TopicName};
+use seedlog::time::Instant;
+
 use super::super::tally::Check;
 use super::{Invariant, Posted, Reader, Visible};
 
+/// A record of a changelog: where it is, its key, and its value.
+type Change = (Offset, Bytes, Option<Bytes>);
+
 /// L4: every posting has the balance that its account's committed postings add up to, whoever wrote
-/// it, and after whichever restart.
+/// it, and after whichever restart; and who takes over a partition has the state that its committed
+/// changelog adds up to.
 #[derive(Clone, Debug)]
 pub struct DeterministicFold {
     reader: Reader,
     balances: BTreeMap<Arc<str>, i64>,
+    changelog: Option<TopicName>,
+    /// By partition.
+    changes: BTreeMap<i32, Vec<Change>>,
     judged: u64,
 }
 
 impl DeterministicFold {
     #[must_use]
-    pub fn new(reader: Reader) -> Self {
-        DeterministicFold { reader, balances: BTreeMap::new(), judged: 0 }
+    pub fn new(reader: Reader, changelog: Option<TopicName>) -> Self {
+        DeterministicFold {
+            reader,
+            balances: BTreeMap::new(),
+            changelog,
+            changes: BTreeMap::new(),
+            judged: 0,
+        }
     }
 
     fn posted(&mut self, posted: &Posted) -> Result<(), String> {
@@ -34,6 +53,29 @@ impl DeterministicFold {
             "{posted} leaves {left} on {}, but the postings before it add up to {before}, and it \
              adds {:+}: its writer had another state",
             posted.account, posted.delta
+        ))
+    }
+
+    fn restored(&mut self, note: &RestoredNote) -> Result<(), String> {
+        if self.changelog.as_ref() != Some(&note.changelog) {
+            return Ok(());
+        }
+        self.judged += 1;
+        let mut state = State::new();
+        let changes = self.changes.get(&note.partition).map_or(&[][..], Vec::as_slice);
+        for (_, key, value) in changes.iter().take_while(|(offset, ..)| *offset < note.upto) {
+            match value {
+                Some(value) => drop(state.insert(key.clone(), value.clone())),
+                None => drop(state.remove(key)),
+            }
+        }
+        if digest(&state) == note.digest {
+            return Ok(());
+        }
+        let RestoredNote { by, changelog, partition, upto, .. } = note;
+        Err(format!(
+            "{by} has restored another state from {changelog}-{partition} than what is committed \
+             there below offset {upto} adds up to: {state:?}"
         ))
     }
 }
@@ -52,8 +94,21 @@ impl Invariant for DeterministicFold {
     }
 
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
+        let Visible { topic, partition, record, .. } = *visible;
+        if Some(topic) == self.changelog.as_ref()
+            && let Some(key) = &record.key
+        {
+            let change = (record.offset, key.clone(), record.value.clone());
+            self.changes.entry(partition).or_default().push(change);
+        }
         // What is malformed adds up to nothing.
         self.reader.expect(visible)?.map_or(Ok(()), |posted| self.posted(&posted))
+    }
+
+    fn noted(&mut self, event: &Event, _: Instant) -> Result<(), String> {
+        let Event::Application(note) = event else { return Ok(()) };
+        let ApplicationNote::Restored(note) = &**note else { return Ok(()) };
+        self.restored(note)
     }
 
     fn clone_box(&self) -> Box<dyn Invariant> {
@@ -63,12 +118,12 @@ impl Invariant for DeterministicFold {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{posting, reader};
+    use super::super::testing::{Shown, posting, reader};
     use super::*;
 
     #[test]
     fn l4_a_balance_that_the_postings_do_not_add_up_to() {
-        let mut fold = DeterministicFold::new(reader());
+        let mut fold = DeterministicFold::new(reader(), None);
         let mut post = |delta: i64, left: Option<i64>| {
             fold.posted(&Posted { left, ..posting("x", "a", delta) })
         };
@@ -79,5 +134,24 @@ mod tests {
                     before it add up to 2, and it adds +1: its writer had another state";
         assert_eq!(post(1, Some(6)), Err(told.into()));
         assert_eq!(fold.judged(), Some(3));
+    }
+
+    #[test]
+    fn l4_a_restored_state_that_the_committed_changelog_does_not_add_up_to() {
+        let mut shown = Shown::new(DeterministicFold::new(reader(), Some("balances".into())));
+        let changes = [("a", Some("1")), ("b", Some("2")), ("a", None), ("b", Some("3"))];
+        for (key, value) in changes {
+            shown.keeps(key, value);
+        }
+        let state = |entries: &[(&'static str, &'static str)]| -> u64 {
+            let entries = entries.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+            digest(&entries.collect())
+        };
+        assert_eq!(shown.restores(4, state(&[("b", "3")])), Ok(()));
+        assert_eq!(shown.restores(2, state(&[("a", "1"), ("b", "2")])), Ok(()), "as it was there");
+        assert_eq!(shown.invariant.judged(), Some(2));
+        let told = "x1 has restored another state from balances-0 than what is committed there \
+                    below offset 4 adds up to: {b\"b\": b\"3\"}";
+        assert_eq!(shown.restores(4, state(&[("b", "2")])), Err(told.into()));
     }
 }

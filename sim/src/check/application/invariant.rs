@@ -51,7 +51,7 @@ pub trait Invariant: Send + Sync {
         Ok(())
     }
 
-    /// How often its claim was put to the test. None: each call counts.
+    /// How often its claim was put to the test. None: with each record that it is shown.
     fn judged(&self) -> Option<u64> {
         None
     }
@@ -85,9 +85,11 @@ impl Invariants {
         self.0.is_empty()
     }
 
+    /// `unless_told`: how often it counts for those who do not say so themselves.
     fn each(
         &mut self,
         tally: &mut Tally,
+        unless_told: u64,
         mut look: impl FnMut(&mut dyn Invariant) -> Result<(), String>,
     ) {
         for invariant in &mut self.0 {
@@ -97,7 +99,7 @@ impl Invariants {
                 (Ok(()), Some((before, judged))) => {
                     tally.held(invariant.promise(), judged - before);
                 }
-                (Ok(()), None) => tally.held(invariant.promise(), 1),
+                (Ok(()), None) => tally.held(invariant.promise(), unless_told),
                 (Err(wrong), _) => tally.expect(invariant.promise(), false, || {
                     format!("{}: {wrong}", invariant.name())
                 }),
@@ -106,19 +108,19 @@ impl Invariants {
     }
 
     pub fn visible(&mut self, visible: &Visible<'_>, tally: &mut Tally) {
-        self.each(tally, |invariant| invariant.visible(visible));
+        self.each(tally, 1, |invariant| invariant.visible(visible));
     }
 
     pub fn noted(&mut self, event: &Event, tally: &mut Tally) {
         let now = tally.now();
-        self.each(tally, |invariant| invariant.noted(event, now));
+        self.each(tally, 0, |invariant| invariant.noted(event, now));
     }
 
     pub fn cut(&mut self, tally: &mut Tally) {
-        self.each(tally, |invariant| invariant.cut());
+        self.each(tally, 0, |invariant| invariant.cut());
     }
 
     pub fn ended(&mut self, tally: &mut Tally) {
-        self.each(tally, |invariant| invariant.ended());
+        self.each(tally, 0, |invariant| invariant.ended());
     }
 }

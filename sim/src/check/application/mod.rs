@@ -8,6 +8,7 @@ mod posted;
 pub mod testing;
 mod values;
 
+use seedlog::event::{ApplicationNote, Event};
 use seedlog::ids::{Offset, PartitionId, TopicName};
 use seedlog::machine::Effect;
 use seedlog::op::ConsumedRecord;
@@ -75,9 +76,15 @@ impl Checkers {
 
     /// A client, an application among them, had that effect.
     pub fn client_effect(&mut self, effect: &Effect) {
-        if let Effect::Note(event) = effect {
-            self.applications.invariants.noted(event, &mut self.tally);
+        let Effect::Note(event) = effect else { return };
+        let restored = |note: &ApplicationNote| matches!(note, ApplicationNote::Restored(_));
+        // What was lost beyond what must survive is restored by nobody.
+        if matches!(event, Event::Application(note) if restored(note))
+            && self.partitions.values().any(|ghost| ghost.excused)
+        {
+            return;
         }
+        self.applications.invariants.noted(event, &mut self.tally);
     }
 
     /// A member of a group has worked on these records.
@@ -112,7 +119,8 @@ impl Checkers {
         }
         transactions.set_shown(id, stable);
         applications.is_new |= is_new;
-        if applications.is_new && transactions.is_whole() {
+        let lost = || partitions.values().any(|ghost| ghost.excused);
+        if applications.is_new && transactions.is_whole() && !lost() {
             applications.is_new = false;
             applications.invariants.cut(tally);
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use seedlog::client::app::format::Format;
 use seedlog::client::app::ledger::balance_key;
 use seedlog::client::app::ledger::format::{Action, LedgerRequest, Posting};
-use seedlog::event::{ApplicationNote, AppliedChange, AppliedNote, Event};
+use seedlog::event::{
+    ApplicationNote, AppliedChange, AppliedNote, Event, OffsetNote, RestoredNote,
+};
 use seedlog::ids::{Offset, TopicName};
 use seedlog::record::Record;
 use seedlog::time::{Duration, Instant, Timestamp};
@@ -42,10 +44,15 @@ pub fn transfer(from: &str, to: &str, amount: i64) -> Action {
 
 /// Reads a ledger whose topics are `requests` and `postings`.
 pub fn reader() -> Reader {
-    Reader::new(Values::new("requests", Format::json()), Values::new("postings", Format::json()))
+    Reader::new(requests(), Values::new("postings", Format::json()))
+}
+
+pub fn requests() -> Values<LedgerRequest> {
+    Values::new("requests", Format::json())
 }
 
 /// What an invariant is shown of such a ledger. Each step comes a second after the one before.
+#[derive(Clone)]
 pub struct Shown<I> {
     pub invariant: I,
     seconds: u64,
@@ -62,18 +69,60 @@ impl<I: Invariant> Shown<I> {
         Instant::ZERO + Duration::from_secs(self.seconds)
     }
 
-    fn visible(&mut self, topic: &str, value: bytes::Bytes) -> Result<(), String> {
+    fn record(
+        &mut self,
+        topic: &str,
+        key: Option<bytes::Bytes>,
+        value: Option<bytes::Bytes>,
+    ) -> Result<(), String> {
         let topic = TopicName::from(topic);
-        let record = Record {
-            offset: Offset(self.offset),
-            timestamp: Timestamp(0),
-            key: None,
-            value: Some(value),
-            headers: Vec::new(),
-        };
+        let (offset, timestamp) = (Offset(self.offset), Timestamp(0));
+        let record = Record { offset, timestamp, key, value, headers: Vec::new() };
         self.offset += 1;
         let at = self.now();
         self.invariant.visible(&Visible { topic: &topic, partition: 0, record: &record, at })
+    }
+
+    pub fn visible(&mut self, topic: &str, value: bytes::Bytes) -> Result<(), String> {
+        self.record(topic, None, Some(value))
+    }
+
+    /// A record of the changelog `balances`.
+    pub fn keeps(&mut self, key: &'static str, value: Option<&'static str>) {
+        assert_eq!(self.record("balances", Some(key.into()), value.map(Into::into)), Ok(()));
+    }
+
+    /// Somebody has read that changelog.
+    pub fn restores(&mut self, upto: i64, digest: u64) -> Result<(), String> {
+        self.happens(ApplicationNote::Restored(RestoredNote {
+            by: "x1".into(),
+            changelog: "balances".into(),
+            partition: 0,
+            upto: Offset(upto),
+            digest,
+        }))
+    }
+
+    fn happens(&mut self, note: ApplicationNote) -> Result<(), String> {
+        let at = self.now();
+        self.invariant.noted(&Event::Application(Arc::new(note)), at)
+    }
+
+    /// A group has done with requests below an offset.
+    pub fn commits(&mut self, group: &str, offset: i64) {
+        let note = OffsetNote {
+            group: group.into(),
+            topic: "requests".into(),
+            partition: 0,
+            offset: Offset(offset),
+            member: "m".into(),
+            generation: 1,
+            producer: None,
+            shard: 0,
+            at: Offset(0),
+        };
+        let at = self.now();
+        assert_eq!(self.invariant.noted(&Event::OffsetCommitted(Arc::new(note)), at), Ok(()));
     }
 
     pub fn asks(&mut self, id: &str, action: Action) {
@@ -104,9 +153,7 @@ impl<I: Invariant> Shown<I> {
         };
         let changes = changes.iter().map(change).collect();
         let note = AppliedNote { id: id.into(), by: by.into(), overwrites, changes };
-        let at = self.now();
-        let event = Event::Application(Arc::new(ApplicationNote::Applied(note)));
-        self.invariant.noted(&event, at)
+        self.happens(ApplicationNote::Applied(note))
     }
 
     /// The store changes accounts in one unit: each by how much, and to what.
