@@ -56,6 +56,9 @@ pub struct Begin {
     pub survived: Survived,
 }
 
+/// What is wrong with a table: under which key, what, and the cure.
+pub type Refusal = (&'static str, String, &'static str);
+
 /// A kind of application, by the name that scenarios use.
 pub trait AppKind: Send + Sync {
     /// The keys of an `[[app]]` that only this kind knows.
@@ -98,7 +101,7 @@ pub trait AppKind: Send + Sync {
     }
 
     /// What is wrong with its table, if something is.
-    fn refuses(&self, table: &AppTable) -> Option<String> {
+    fn refuses(&self, table: &AppTable) -> Option<Refusal> {
         let _ = table;
         None
     }

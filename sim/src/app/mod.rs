@@ -33,7 +33,7 @@ pub use feed::{Feed, HostedFeed, keyed};
 pub use feeder::{Fed, Feeder};
 pub use format::ValueFormat;
 pub use hosted::{Application, HostedApp};
-pub use kind::{AppKind, Begin, HostSetup};
+pub use kind::{AppKind, Begin, HostSetup, Refusal};
 pub use processor::{ProcessorKind, host};
 pub use progress::{AppTally, Progress};
 pub use registry::Registry;

@@ -11,8 +11,8 @@ use seedlog::op::SendRecord;
 use seedlog::time::Instant;
 
 use super::{
-    AppKind, AppTable, Begin, Described, Feed, HostSetup, HostedApp, ValueFormat, host, keyed,
-    number,
+    AppKind, AppTable, Begin, Described, Feed, HostSetup, HostedApp, Refusal, ValueFormat, host,
+    keyed, number,
 };
 use crate::check::{Invariant, Values, Visible};
 use crate::scenario::value::Ratio;
@@ -57,9 +57,10 @@ impl AppKind for RetryKind {
         topics
     }
 
-    fn refuses(&self, table: &AppTable) -> Option<String> {
+    fn refuses(&self, table: &AppTable) -> Option<Refusal> {
         let wanted = retry(table).inputs();
-        (table.input != wanted).then(|| format!("a retry pipeline consumes {}", wanted.join(", ")))
+        let what = format!("a retry pipeline consumes {}", wanted.join(", "));
+        (table.input != wanted).then_some(("input", what, "name them in this order"))
     }
 
     fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {

@@ -242,13 +242,9 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
             return Err(path.error(&format!("{prefix}.delivery"), place, what, "take it out"));
         }
     }
-    if let Some(what) = app.kind.refuses(&app) {
-        return Err(path.error(
-            &format!("{prefix}.input"),
-            places.input,
-            what,
-            "name them in this order",
-        ));
+    if let Some((key, what, cure)) = app.kind.refuses(&app) {
+        let place = if key == "changelog" { places.changelog } else { places.input };
+        return Err(path.error(&format!("{prefix}.{key}"), place, what, cure));
     }
     if let Some(topic) = app.kind.writes(&app).iter().find(|topic| !app.topics.contains(topic)) {
         let what = format!("there is no topic {topic:?}, which it writes");

@@ -158,6 +158,12 @@ fn what_an_application_does_not_know_is_refused_in_one_line_with_its_place_and_a
             "13: app[0].delivery: this ledger is exactly-once only; take it out".into(),
         ),
         (
+            app("kind = \"ledger\""),
+            "9: app[0].changelog: transactions keep balances in a changelog; name a topic with as \
+             many partitions as its input has"
+                .into(),
+        ),
+        (
             app("kind = \"copy\"\ndelivery = \"twice\""),
             format!("13: app[0].delivery: delivery = \"twice\": expected one of: {modes}"),
         ),

@@ -10,7 +10,7 @@ use seedlog::config::{Delivery, Setting as _};
 use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
 
-use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, ValueFormat, host, number};
+use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, Refusal, ValueFormat, host, number};
 use crate::check::{DeterministicFold, Invariant, LedgerCycles, Reader, Values};
 use claims::{Conservation, FundingLimit, NoDoubleSpend, NoOverdraft};
 pub use feed::LedgerFeed;
@@ -62,6 +62,12 @@ impl AppKind for LedgerKind {
             Design::CheckThenAct | Design::AtomicApply => Delivery::AtLeastOnce,
             Design::Transactions => Delivery::ExactlyOnce,
         })
+    }
+
+    fn refuses(&self, table: &AppTable) -> Option<Refusal> {
+        let lacks = self.design == Design::Transactions && table.changelog.is_none();
+        let cure = "name a topic with as many partitions as its input has";
+        lacks.then(|| ("changelog", "transactions keep balances in a changelog".into(), cure))
     }
 
     /// It asks itself for the second halves of transfers.
