@@ -5,6 +5,8 @@ mod claims;
 mod feed;
 mod schemas;
 
+use std::sync::Arc;
+
 use seedlog::client::app::ledger::{Design, Ledger, LedgerSetup};
 use seedlog::config::{Delivery, Setting as _};
 use seedlog::ids::TopicName;
@@ -12,7 +14,9 @@ use seedlog::machine::Effects;
 
 use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, Refusal, ValueFormat, host, number};
 use crate::check::{DeterministicFold, Invariant, LedgerCycles, Reader, Values};
-use claims::{Conservation, FundingLimit, NoDoubleSpend, NoOverdraft};
+use claims::{
+    Conservation, FundingLimit, NoDoubleSpend, NoOverdraft, Promised, Readable, Receipts,
+};
 pub use feed::LedgerFeed;
 use schemas::formats;
 
@@ -81,14 +85,25 @@ impl AppKind for LedgerKind {
         let postings = Values::new(table.output[0].clone(), formats.postings);
         let reader = || Reader::new(requests.clone(), postings.clone());
         // Of what one event breaks, the first is told: the plainest.
-        vec![
+        let mut all: Vec<Box<dyn Invariant>> = vec![
+            Box::new(Readable { requests: requests.clone(), postings: postings.clone() }),
             Box::new(NoDoubleSpend::new(reader())),
             Box::new(FundingLimit::new(reader())),
             Box::new(NoOverdraft::new(reader(), self.limit)),
             Box::new(LedgerCycles::new(reader())),
             Box::new(Conservation::new(reader())),
             Box::new(DeterministicFold::new(reader(), table.changelog.clone())),
-        ]
+        ];
+        if let Some(receipts) = table.output.get(1) {
+            let promised = Promised {
+                group: Arc::clone(&table.group),
+                limit: self.limit,
+                once: self.design == Design::Transactions,
+            };
+            let receipts = Values::new(receipts.clone(), formats.receipts);
+            all.push(Box::new(Receipts::new(reader(), requests.clone(), receipts, promised)));
+        }
+        all
     }
 
     fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {

@@ -124,21 +124,13 @@ impl Reader {
         Reader { requests, postings, asked: BTreeMap::new(), writers: BTreeMap::new() }
     }
 
-    /// Takes in a request, or gives what a posting says.
-    ///
-    /// # Errors
-    /// If the record is malformed: where it lies, and why.
-    pub fn expect(&mut self, visible: &Visible<'_>) -> Result<Option<Posted>, String> {
-        if let Some(request) = self.requests.expect(visible)? {
-            self.requested(&request);
-            return Ok(None);
-        }
-        Ok(self.postings.expect(visible)?.map(|posting| self.posted(posting, visible)))
-    }
-
-    /// The same of what is well-formed: what is not is done by nobody.
+    /// Takes in a request, or gives what a posting says. What is malformed is done by nobody.
     pub fn visible(&mut self, visible: &Visible<'_>) -> Option<Posted> {
-        self.expect(visible).unwrap_or_default()
+        if let Some(Ok(request)) = self.requests.read(visible) {
+            self.requested(&request);
+        }
+        let posting = self.postings.read(visible)?.ok()?;
+        Some(self.posted(posting, visible))
     }
 
     fn posted(&self, posting: Posting, visible: &Visible<'_>) -> Posted {

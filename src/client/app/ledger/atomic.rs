@@ -13,10 +13,16 @@ use crate::message::store::{Apply, Change, StoreRequest, StoreResponse};
 use crate::op::ConsumedRecord;
 
 impl Ledger {
-    pub(super) fn apply(&self, request: &LedgerRequest, context: &mut Context<'_>) {
-        if is_sound(request) {
-            self.apply_part(request, 0, context);
+    pub(super) fn apply(
+        &self,
+        record: &ConsumedRecord,
+        request: &LedgerRequest,
+        context: &mut Context<'_>,
+    ) {
+        if !is_sound(request) {
+            return self.conclude(record, request, false, context);
         }
+        self.apply_part(request, 0, context);
     }
 
     /// The changes of a request, unit by unit.

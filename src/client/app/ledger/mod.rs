@@ -23,7 +23,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use self::format::{Formats, LedgerRequest, Receipt};
+use self::format::{Action, Formats, LedgerRequest, Receipt};
 pub use self::legs::{EXTERNAL, TRANSIT, balance_key};
 use crate::client::app::processor::{Context, Processor};
 use crate::config::Setting;
@@ -114,6 +114,10 @@ impl Ledger {
         accepted: bool,
         context: &mut Context<'_>,
     ) {
+        // A transfer has its receipt with its first half; the second the ledger asks of itself.
+        if matches!(request.action, Action::Credit { .. }) {
+            return;
+        }
         let Some(topic) = self.setup.receipts.clone() else { return };
         let receipt = Receipt { request: request.id.clone(), accepted };
         context.emit(SendRecord {
@@ -138,7 +142,7 @@ impl Processor for Ledger {
         let Some(request) = context.read(record, &self.setup.formats.requests) else { return };
         match self.design() {
             Design::CheckThenAct => self.begin_reading(record, &request, context),
-            Design::AtomicApply => self.apply(&request, context),
+            Design::AtomicApply => self.apply(record, &request, context),
             Design::Transactions => self.post(record, &request, context),
         }
     }
