@@ -230,6 +230,20 @@ fn an_application_without_its_topics_or_a_name_is_refused_in_one_line() {
 }
 
 #[test]
+fn producers_without_a_topic_are_refused() {
+    let text = "# It works.\n[workload]\nkeys = 2\n[[topics]]\nname = \"in\"\n\
+                [[feed]]\nkind = \"numbers\"\ntopic = \"in\"\n";
+    let found = Scenario::parse_with("s.toml", text, &[], &registry()).expect_err("it is refused");
+    assert_eq!(
+        found.to_string(),
+        "s.toml:2: workload.producers: nothing is left to write for producers: feeds and \
+         applications write all; set it to 0, or add a topic"
+    );
+    let manual = text.replace("keys = 2", "automatic = false");
+    Scenario::parse_with("s.toml", &manual, &[], &registry()).expect("a script may send");
+}
+
+#[test]
 fn what_a_feed_does_not_know_is_refused_in_one_line_with_its_place_and_a_cure() {
     let feed = |lines: &str| format!("[[feed]]\ntopic = \"in\"\n{lines}");
     refused(&[

@@ -8,6 +8,7 @@ use seedlog::config::{
     QuorumConfig,
 };
 use seedlog::defect::{Defect, Defects};
+use seedlog::ids::TopicName;
 use seedlog::time::Duration;
 
 use super::faults::faults;
@@ -49,6 +50,7 @@ impl Scenario {
         let mut root = Table::root(&text);
         let cluster = cluster(&mut root)?;
         let topics = topics(&mut root, &cluster)?;
+        let clients = root.place_of("workload");
         let mut workload = workload(&mut root)?;
         let atlas = atlas(&mut root, &cluster, &topics)?;
         let group = GroupWork::read(&mut root, &workload)?;
@@ -63,9 +65,8 @@ impl Scenario {
         };
         let (apps, feeds) = (app::apps(&mut root, &around)?, app::feeds(&mut root, &around)?);
         let store = app::store(&apps, &around);
-        workload.topics = app::unwritten(&topics, &apps, &feeds);
-        let hosted = (&apps[..], &feeds[..], store.is_some());
-        let names = names(&cluster, &workload, hosted);
+        give_topics(&root, clients, &mut workload, app::unwritten(&topics, &apps, &feeds))?;
+        let names = names(&cluster, &workload, (&apps[..], &feeds[..], store.is_some()));
         let mut broker = settings(&mut root, "broker", BrokerConfig::NAMES, BrokerConfig::set)?;
         keep_small(&text, &cluster, &mut broker);
         let scenario = Scenario {
@@ -184,6 +185,22 @@ fn producer(root: &mut Table<'_>) -> Result<ProducerConfig, Error> {
     let mut producer = settings(root, "producer", ProducerConfig::NAMES, ProducerConfig::set)?;
     transaction_protocol(root, &mut producer)?;
     Ok(producer)
+}
+
+/// What producers write is what nobody else does.
+fn give_topics(
+    root: &Table<'_>,
+    place: Place,
+    workload: &mut Workload,
+    topics: Vec<TopicName>,
+) -> Result<(), Error> {
+    if workload.automatic && workload.producers > 0 && topics.is_empty() {
+        let what = "nothing is left to write for producers: feeds and applications write all";
+        let cure = "set it to 0, or add a topic";
+        return Err(root.error("workload.producers", place, what, cure));
+    }
+    workload.topics = topics;
+    Ok(())
 }
 
 /// Whom a script may name, with its applications, its feeds, and whether there is a store.
