@@ -14,7 +14,7 @@ use seedlog::message::group::{
     ListGroupsRequest, ListGroupsResponse, ListedGroup, SyncGroupRequest, SyncGroupResponse,
 };
 
-use super::convert::{Wire, fields, tuple};
+use super::convert::{Wire, fields, string, tuple};
 use super::shape::{BYTES, I8, I32, Shape, TEXT, TEXTS, list, since, until};
 
 pub const JOIN_GROUP: Shape =
@@ -127,8 +127,13 @@ fields!(DescribedGroup = wire::describe_groups_response::DescribedGroup {
     protocol = protocol_data, members = members,
 } then |out, version| {
     // KIP-1043: older clients know an unknown group as a dead one.
-    if version < 6 && out.error_code == ErrorCode::GroupIdNotFound.code() {
-        (out.error_code, out.group_state) = (0, StrBytes::from_static_str("Dead"));
+    if out.error_code == ErrorCode::GroupIdNotFound.code() {
+        out.group_state = StrBytes::from_static_str("Dead");
+        if version < 6 {
+            out.error_code = 0;
+        } else {
+            out.error_message = Some(string(&format!("Group {} not found.", &*out.group_id)));
+        }
     }
 });
 fields!(DescribedMember = wire::describe_groups_response::DescribedGroupMember {

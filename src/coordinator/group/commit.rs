@@ -173,7 +173,11 @@ fn offset_record(
 }
 
 /// The name of a topic that has the partition.
-fn existing(image: &Image, topic: &TopicRef, partition: i32) -> Result<TopicName, ErrorCode> {
+pub(super) fn existing(
+    image: &Image,
+    topic: &TopicRef,
+    partition: i32,
+) -> Result<TopicName, ErrorCode> {
     let (id, unknown) = match topic {
         TopicRef::Name(name) => (image.names.get(name), ErrorCode::UnknownTopicOrPartition),
         TopicRef::Id(id) => (Some(id), ErrorCode::UnknownTopicId),

@@ -4,12 +4,14 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::commit::existing;
 use super::groups::{Group, Kind};
 use super::offsets::Partition;
 use super::record::Record;
 use super::{Author, GroupCoordinator, Step, consumer};
 use crate::coordinator::Requester;
 use crate::error::ErrorCode;
+use crate::ids::TopicRef;
 use crate::message::commit::{OffsetDeleteRequest, OffsetDeleteResponse};
 use crate::message::group::{DeleteGroupsRequest, DeleteGroupsResponse};
 use crate::message::{Request, Response};
@@ -29,7 +31,10 @@ impl GroupCoordinator {
         let mut records = Vec::new();
         let mut partitions = Vec::new();
         for (topic, partition) in &asked.partitions {
-            let error = if group.is_subscribed(topic) {
+            let named = TopicRef::Name(topic.clone());
+            let error = if let Err(unknown) = existing(step.ctx.image, &named, *partition) {
+                unknown
+            } else if group.is_subscribed(topic) {
                 ErrorCode::GroupSubscribedToTopic
             } else {
                 let at = (topic.clone(), *partition);

@@ -353,3 +353,23 @@ fn the_oldest_clients_are_told_of_a_coordinator_that_loads_as_of_one_that_is_awa
         assert_eq!(read.partitions[0].2, known, "{version}");
     }
 }
+
+#[test]
+fn an_unknown_group_is_dead_to_older_clients_and_explained_to_newer_ones() {
+    for version in 0..=6 {
+        let Response::DescribeGroups(mut answer) = described(version) else { panic!("it is one") };
+        answer.groups[0].error = ErrorCode::GroupIdNotFound;
+        let head = Head { key: 15, version, correlation: 9 };
+        let bytes = encode_response(head, &Response::DescribeGroups(answer)).expect("it is one");
+        let text = b"Group group not found.";
+        let explained = bytes.windows(text.len()).any(|part| part == text);
+        let mut frame = bytes.slice(4..);
+        let row = table::by_key(15).expect("it is served");
+        let Ok(Response::DescribeGroups(read)) = (row.read_response)(&mut frame, version) else {
+            panic!("it reads back")
+        };
+        let error = if version < 6 { ErrorCode::None } else { ErrorCode::GroupIdNotFound };
+        let group = &read.groups[0];
+        assert_eq!((group.error, &*group.state, explained), (error, "Dead", version >= 6));
+    }
+}

@@ -176,6 +176,7 @@ fn deleted_offsets_are_gone_and_the_group_with_them() {
     assert_eq!(error(&rig.ask(delete("orders".into()))), ErrorCode::GroupIdNotFound);
     rig.settle(commit(nobody(), 5));
     assert_eq!(error(&rig.ask(delete("payments".into()))), ErrorCode::None);
+    assert_eq!(error(&rig.ask(delete("nowhere".into()))), ErrorCode::UnknownTopicOrPartition);
     assert_eq!(error(&rig.settle(delete("orders".into()))), ErrorCode::None);
     assert_eq!(offset_of(&rig.ask(fetch(true))), Ok(-1));
     assert_eq!(rig.offset_notes().last().map(|note| note.offset), Some(Offset::NONE));
