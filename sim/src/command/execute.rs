@@ -118,6 +118,7 @@ pub fn record(scenario: &Arc<Scenario>, text: String, seed: u64) -> (Report, Rec
         file: scenario.file.to_string(),
         text,
         overrides: scenario.overrides.clone(),
+        drawn: report.drawn.clone(),
         seed,
         atlas_on: report.atlas_on,
         decisions: run.decisions.log().to_vec(),

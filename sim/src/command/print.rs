@@ -43,6 +43,10 @@ pub fn report(report: &Report, around: &[String]) -> String {
         "elections  {} partition leaders, {} quorum leaders",
         report.leaders, report.controllers
     );
+    if !report.drawn.is_empty() {
+        let drawn = report.drawn.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let _ = writeln!(text, "drawn      {}", listed(drawn));
+    }
     if !report.counters.is_empty() {
         let _ = writeln!(text, "counted    {}", pairs(&report.counters));
     }

@@ -12,8 +12,8 @@ use seedlog::time::Instant;
 
 use super::{Recording, Run, Token};
 use crate::check::RecordId;
+use crate::scenario::Error;
 use crate::scenario::script::{Action, NodeExpr, Role, Who};
-use crate::scenario::{Error, Scenario};
 use crate::world::Seed;
 
 /// What was decided so far, or what is to be carried out.
@@ -71,7 +71,7 @@ impl Run {
     /// # Errors
     /// If the recorded scenario does not read any more.
     pub fn replaying(recording: Recording, delays: Option<u64>) -> Result<Run, Error> {
-        let scenario = Scenario::parse(&recording.file, &recording.text, &recording.overrides)?;
+        let scenario = recording.scenario()?;
         let mut run = Run::new(&Arc::new(scenario), recording.seed, true);
         run.sources.clear();
         run.atlas_on = recording.atlas_on;

@@ -103,6 +103,7 @@ impl Run {
     #[must_use]
     pub fn new(scenario: &Arc<Scenario>, seed: u64, with_checkers: bool) -> Self {
         let seed = Seed(seed);
+        let scenario = &scenario.drawn_by(seed);
         let (mut world, cluster) = cluster::build(scenario, seed);
         world.control(seedlog::time::Instant::ZERO, Token::Boot.encode());
         let checkers = with_checkers.then(|| checkers(scenario, &cluster));

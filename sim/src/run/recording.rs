@@ -20,6 +20,8 @@ pub struct Recording {
     pub file: String,
     pub text: String,
     pub overrides: Vec<String>,
+    /// The settings that it drew.
+    pub drawn: Vec<(String, String)>,
     /// What is not recorded is drawn from it: usual delays, and what processes draw themselves.
     pub seed: u64,
     /// Whether faults stopped short of what cannot be survived.
@@ -54,6 +56,21 @@ impl Recording {
         self.len() == 0
     }
 
+    /// The scenario as the run drew it.
+    ///
+    /// # Errors
+    /// If it does not read any more.
+    pub fn scenario(&self) -> Result<Scenario, Error> {
+        let mut scenario = Scenario::parse(&self.file, &self.text, &self.overrides)?;
+        scenario.fix(&self.drawn).map_err(|what| Error {
+            place: self.file.clone(),
+            key: "drawn".into(),
+            what,
+            cure: "record the run again".into(),
+        })?;
+        Ok(scenario)
+    }
+
     /// The file's text.
     ///
     /// # Panics
@@ -71,6 +88,8 @@ impl Recording {
         let _ = writeln!(out, "seed = {}", quoted(&self.seed.to_string()));
         let _ = writeln!(out, "atlas = {}", self.atlas_on);
         let _ = writeln!(out, "set = [{}]", list(&self.overrides));
+        let drawn = self.drawn.iter().map(|(key, value)| format!("{key}={value}"));
+        let _ = writeln!(out, "drawn = [{}]", list(&drawn.collect::<Vec<String>>()));
         let _ = writeln!(out, "verdict = {}", quoted(&self.verdict));
         let _ = writeln!(out, "broken = [{}]", list(&self.broken));
         let _ = writeln!(out, "digest = {}", quoted(&self.digest));
@@ -105,6 +124,11 @@ impl Recording {
             Ok(root.strings(key)?.into_iter().map(|(_, text)| text).collect())
         };
         let (overrides, broken) = (strings("set")?, strings("broken")?);
+        let pair = |text: String| {
+            let (key, value) = text.split_once('=').unwrap_or((&text, ""));
+            (key.to_string(), value.to_string())
+        };
+        let drawn = strings("drawn")?.into_iter().map(pair).collect();
         let atlas_on = root.boolean("atlas")?.unwrap_or(true);
         let events = root.number("events", 0, u64::MAX)?.unwrap_or(0);
         let scenario = Scenario::parse(&scenario_file, &scenario_text, &overrides)?;
@@ -113,6 +137,7 @@ impl Recording {
             file: scenario_file,
             text: scenario_text,
             overrides,
+            drawn,
             seed,
             atlas_on,
             decisions: decisions(&mut root, &names)?,

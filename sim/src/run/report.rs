@@ -9,6 +9,7 @@ use super::coordinators::state_of;
 use super::{Run, Stop};
 use crate::app::AppTally;
 use crate::check::Check;
+use crate::scenario::Requirement;
 use crate::world::Fault;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +85,8 @@ pub struct Report {
     pub controllers: u64,
     /// What coordinators and applications did, by the names that `require` uses.
     pub counters: Vec<(String, u64)>,
+    /// The settings that its seed has drawn.
+    pub drawn: Vec<(String, String)>,
     /// Whether faults stopped short of what cannot be survived; if not, only safety was checked.
     pub atlas_on: bool,
     pub faults: Vec<(String, u64)>,
@@ -118,6 +121,7 @@ impl Run {
             leaders: marks.leaders,
             controllers: marks.controllers,
             counters: self.counters(),
+            drawn: self.scenario.drawn.clone(),
             atlas_on: self.atlas_on,
             faults: self
                 .world
@@ -180,7 +184,9 @@ impl Run {
             return;
         }
         // No false green: a run that did not do what the scenario asks for proves nothing.
-        for requirement in &self.scenario.require {
+        let survivable: &[Requirement] =
+            if self.atlas_on { &self.scenario.atlas.require } else { &[] };
+        for requirement in self.scenario.require.iter().chain(survivable) {
             let count = report.count(&requirement.name);
             if count < requirement.at_least {
                 report.verdict = Verdict::Undecided;
@@ -289,6 +295,8 @@ impl Report {
                 })
             })
             .collect();
+        let drawn: serde_json::Map<String, Value> =
+            self.drawn.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
         json!({
             "scenario": self.scenario,
             "seed": self.seed,
@@ -303,6 +311,7 @@ impl Report {
             "leaders": self.leaders,
             "controllers": self.controllers,
             "counters": counters,
+            "drawn": drawn,
             "atlas": self.atlas_on,
             "faults": faults,
             "checks": checks,

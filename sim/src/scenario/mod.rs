@@ -1,6 +1,7 @@
 #![doc = include_str!("language.md")]
 
 mod asks;
+mod draw;
 mod faults;
 pub mod group;
 pub mod model;
@@ -15,6 +16,7 @@ pub mod transactions;
 pub mod value;
 mod workload;
 
+pub use draw::Draw;
 pub use group::{CommitMode, GroupWork, MemberDelivery};
 pub use model::{
     Atlas, CONTROLLER_BASE, Clock, Cluster, Disk, Fault, FaultKind, Network, Phases, RatioRange,

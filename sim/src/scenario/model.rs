@@ -9,6 +9,7 @@ use seedlog::defect::Defects;
 use seedlog::event::TransactionState;
 use seedlog::time::Duration;
 
+use super::draw::Draw;
 use super::group::GroupWork;
 use super::script::Step;
 use super::transactions::Transactions;
@@ -60,6 +61,10 @@ pub struct Scenario {
     /// Which promise a run breaks first, by its code, one of these: what a scenario of the zoo says
     /// of its switch.
     pub violates: Vec<Arc<str>>,
+    /// Settings that each run draws.
+    pub draws: Vec<Draw>,
+    /// What this run has drawn.
+    pub drawn: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +104,7 @@ pub struct Phases {
 }
 
 /// Which faults are survivable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Atlas {
     /// Off: anything goes, and only safety is checked. None: on, or what a swarm draws.
     pub on: Option<bool>,
@@ -107,6 +112,8 @@ pub struct Atlas {
     pub brokers: u32,
     /// Controllers that may be away at the same time.
     pub controllers: u32,
+    /// What a run has to have done, besides, where its faults stop short.
+    pub require: Vec<Requirement>,
 }
 
 /// The network's own manners, on every link.

@@ -11,6 +11,7 @@ use seedlog::defect::{Defect, Defects};
 use seedlog::ids::TopicName;
 use seedlog::time::Duration;
 
+use super::draw::Draw;
 use super::faults::faults;
 use super::group::{CommitMode, GroupWork};
 use super::model::{Atlas, Cluster, Phases, Scenario, Topic, Workload};
@@ -52,7 +53,7 @@ impl Scenario {
         let topics = topics(&mut root, &cluster)?;
         let clients = root.place_of("workload");
         let mut workload = workload(&mut root)?;
-        let atlas = atlas(&mut root, &cluster, &topics)?;
+        let atlas = atlas(&mut root, &cluster, &topics, &workload)?;
         let group = GroupWork::read(&mut root, &workload)?;
         let transactions = Transactions::read(&mut root, &workload)?;
         let consumer = consumer(&mut root, &text, group.as_ref())?;
@@ -76,12 +77,7 @@ impl Scenario {
             overrides: overrides.to_vec(),
             seed: root.number("seed", 0, u64::MAX)?.unwrap_or(1),
             broker,
-            controller: settings(
-                &mut root,
-                "controller",
-                ControllerConfig::NAMES,
-                ControllerConfig::set,
-            )?,
+            controller: controller(&mut root)?,
             quorum: settings(&mut root, "quorum", QuorumConfig::NAMES, QuorumConfig::set)?,
             producer,
             consumer,
@@ -97,6 +93,8 @@ impl Scenario {
             steps: script::steps(&mut root, &names)?,
             require: requirements(&mut root, &workload)?,
             violates: promises(&mut root)?,
+            draws: Draw::read(&mut root)?,
+            drawn: Vec::new(),
             group,
             transactions,
             apps,
@@ -106,6 +104,7 @@ impl Scenario {
             topics,
             workload,
         };
+        scenario.draws.iter().try_for_each(|draw| draw.check(&root, &scenario))?;
         root.end()?;
         contradictions(&text, &scenario)?;
         Ok(scenario)
@@ -201,6 +200,10 @@ fn give_topics(
     }
     workload.topics = topics;
     Ok(())
+}
+
+fn controller(root: &mut Table<'_>) -> Result<ControllerConfig, Error> {
+    settings(root, "controller", ControllerConfig::NAMES, ControllerConfig::set)
 }
 
 /// Whom a script may name, with its applications, its feeds, and whether there is a store.
@@ -335,7 +338,12 @@ pub(super) fn pace(table: &mut Table<'_>, least: Duration) -> Result<Option<Span
     Ok(Some(every))
 }
 
-fn atlas(root: &mut Table<'_>, cluster: &Cluster, topics: &[Topic]) -> Result<Atlas, Error> {
+fn atlas(
+    root: &mut Table<'_>,
+    cluster: &Cluster,
+    topics: &[Topic],
+    workload: &Workload,
+) -> Result<Atlas, Error> {
     // As many brokers may be away as the scarcest topic still makes progress without.
     let spare = |topic: &Topic| {
         let name = "min.insync.replicas";
@@ -347,9 +355,11 @@ fn atlas(root: &mut Table<'_>, cluster: &Cluster, topics: &[Topic]) -> Result<At
         on: None,
         brokers: topics.iter().map(spare).min().unwrap_or(0).max(1),
         controllers: (cluster.controllers - 1) / 2,
+        require: Vec::new(),
     };
     let Some(mut table) = root.table("atlas")? else { return Ok(atlas) };
     atlas.on = table.boolean("on")?;
+    atlas.require = requirements(&mut table, workload)?;
     if let Some(brokers) = table.number("brokers", 0, 99)? {
         atlas.brokers = u32_of(brokers);
     }

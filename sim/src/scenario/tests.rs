@@ -139,9 +139,9 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "\"one\\nkey\" = 1",
         "s.toml:1: one key: unknown key; one of: admin, app, atlas, broker, clock, cluster, \
-         consumer, controller, defects, disk, fault, feed, group, network, phases, producer, \
-         quorum, require, seed, step, swarm, topic, topics, transaction, transactions, violates, \
-         workload",
+         consumer, controller, defects, disk, draw, fault, feed, group, network, phases, \
+         producer, quorum, require, seed, step, swarm, topic, topics, transaction, \
+         transactions, violates, workload",
     ),
     (
         "[[step]]\ndo = \"release late\"",
