@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 
+use crate::config::OffsetReset;
 use crate::ids::{
     BrokerEpoch, LeaderEpoch, LogPoint, NodeId, Offset, PartitionEpoch, PartitionId, ProducerEpoch,
     ProducerId, QuorumEpoch, TopicName,
@@ -57,6 +58,8 @@ pub enum Event {
     OffsetCommitted(Arc<OffsetNote>),
     /// An application, or the store beside it: what it has done.
     Application(Arc<ApplicationNote>),
+    /// A consumer that has no place in a partition asks for one, or gets it.
+    Reset(Arc<ResetNote>),
     /// A rare branch was reached: proves that runs get there.
     Sometimes(Mark),
 }
@@ -243,6 +246,17 @@ pub struct OffsetNote {
     pub shard: i32,
     /// Where in the coordinator's log.
     pub at: Offset,
+}
+
+/// Where a consumer is to begin that has no place in a partition: nothing was committed, or what
+/// was is not in the log any more.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ResetNote {
+    pub topic: TopicName,
+    pub partition: i32,
+    pub to: OffsetReset,
+    /// [`Offset::NONE`]: it asks.
+    pub offset: Offset,
 }
 
 /// What an application has done.

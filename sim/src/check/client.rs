@@ -183,6 +183,11 @@ impl Ledger {
         *end = (*end).max(offset.next());
     }
 
+    /// Where what was acknowledged of a partition ends.
+    pub fn acknowledged_end(&self, id: PartitionId) -> Offset {
+        self.acknowledged.get(&id).copied().unwrap_or(Offset::ZERO)
+    }
+
     fn is_forgotten(&self, id: PartitionId, offset: Offset) -> bool {
         self.kept.get(&id).is_some_and(|kept| offset < kept.start)
     }

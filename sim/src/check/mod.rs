@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
-use seedlog::config::IsolationLevel;
+use seedlog::config::{IsolationLevel, OffsetReset};
 use seedlog::event::Event;
 use seedlog::ids::{
     BrokerEpoch, ConnId, CorrelationId, LogId, NodeId, Offset, PartitionId, TopicId, TopicName,
@@ -71,6 +71,8 @@ pub struct CheckSettings {
     pub elr_enabled: bool,
     /// What consumers read whose polls are told.
     pub isolation: IsolationLevel,
+    /// Where consumers begin that have no place.
+    pub reset: OffsetReset,
     /// Applications, and what they promise.
     pub pipelines: Vec<Pipeline>,
 }
@@ -437,6 +439,7 @@ impl Checkers {
             | Event::ReplicaStopped { .. }
             | Event::Fenced { .. }
             | Event::Application(_)
+            | Event::Reset(_)
             | Event::Sometimes(_) => {}
         }
         self.applications.invariants.noted(event, &mut self.tally);

@@ -138,6 +138,8 @@ checks! {
         "an offset is accepted only from a member of the group as it is then",
     AckedCommitDurable = "G6" "AckedCommitDurable"
         "an offset that was acknowledged is in the committed log, and stays",
+    ResetPolicy = "G7" "ResetPolicy"
+        "a consumer without a place begins where its reset policy says, and leaves out nothing else",
     AtLeastOnce = "A1" "AtLeastOnce" "every input record below its group's offset was processed",
     ExactlyOnce = "A2" "ExactlyOnce" "no input record is delivered twice",
     PerKeyOrder = "A3" "PerKeyOrder" "what is made of one key's records keeps their order",

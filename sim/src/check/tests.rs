@@ -86,6 +86,7 @@ impl Script {
             sequence_max: i32::MAX,
             elr_enabled: true,
             isolation: IsolationLevel::ReadCommitted,
+            reset: OffsetReset::Earliest,
             pipelines: Vec::new(),
         };
         change(&mut settings);

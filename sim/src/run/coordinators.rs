@@ -100,6 +100,7 @@ impl Coordinators {
             | Event::StateApplied { .. }
             | Event::ControllerReplied { .. }
             | Event::Application(_)
+            | Event::Reset(_)
             | Event::Sometimes(_) => {}
         }
     }

@@ -345,6 +345,7 @@ fn check_settings(scenario: &Scenario, cluster: &Cluster) -> CheckSettings {
         sequence_max: scenario.broker.sequence_max,
         elr_enabled: scenario.controller.eligible_leader_replicas,
         isolation: scenario.consumer.isolation_level,
+        reset: scenario.consumer.auto_offset_reset,
         pipelines: pipelines.collect(),
     }
 }

@@ -82,7 +82,8 @@ impl Marks {
             | Event::Transaction(_)
             | Event::Group(_)
             | Event::OffsetCommitted(_)
-            | Event::Application(_) => {}
+            | Event::Application(_)
+            | Event::Reset(_) => {}
         }
     }
 }
@@ -117,7 +118,11 @@ impl Observer<Process> for Watch {
         let Some(checkers) = &mut self.checkers else { return };
         match self.cluster.node(process) {
             Some(node) => checkers.effects(node, effects),
-            None => effects.iter().for_each(|effect| checkers.client_effect(effect)),
+            None => {
+                let who = self.cluster.who(process);
+                let reader = (who.role == Role::Consumer).then(|| who.number - 1);
+                effects.iter().for_each(|effect| checkers.client_effect(reader, effect));
+            }
         }
     }
 

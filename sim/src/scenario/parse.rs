@@ -252,6 +252,12 @@ fn place_of_setting(text: &Text, section: &'static str, name: &str) -> Option<Pl
 /// Settings that are sound one by one, and not together.
 fn contradictions(text: &Text, scenario: &Scenario) -> Result<(), Error> {
     let Scenario { producer, broker, .. } = scenario;
+    if scenario.consumer.auto_offset_reset == OffsetReset::None {
+        let place = place_of_setting(text, "consumer", "auto.offset.reset");
+        let (place, name) = (place.unwrap_or(text.root.place), "consumer.auto.offset.reset");
+        let cure = "nobody would ever begin to read: take earliest or latest";
+        return Err(text.error(place, name, "none".into(), cure));
+    }
     let wrong = |name: &str, what: String, cure: &str| {
         let place = place_of_setting(text, "producer", name).unwrap_or(text.root.place);
         Err(text.error(place, &format!("producer.{name}"), what, cure))

@@ -122,6 +122,11 @@ const REFUSED: &[(&str, &str)] = &[
          brokers remember five batches, 5 are on their way: take no less than 9",
     ),
     (
+        "[consumer]\nauto.offset.reset = \"none\"",
+        "s.toml:2: consumer.auto.offset.reset: none; nobody would ever begin to read: \
+         take earliest or latest",
+    ),
+    (
         "[producer]\ndelivery.timeout.ms = 9",
         "s.toml:2: producer.delivery.timeout.ms: 9 ms; \
          take no less than linger.ms + request.timeout.ms",

@@ -2,6 +2,7 @@
 //! answers.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::client::consumer::Consumer;
@@ -12,7 +13,7 @@ use crate::client::errors::{is_retriable, is_stale_metadata};
 use crate::client::metadata::Leader;
 use crate::config::{IsolationLevel, OffsetReset};
 use crate::error::ErrorCode;
-use crate::event::{Event, Mark};
+use crate::event::{Event, Mark, ResetNote};
 use crate::ids::{CallId, LeaderEpoch, NodeId, Offset, TopicRef};
 use crate::machine::Effects;
 use crate::message::fetch::{FetchPartition, FetchRequest, FetchedPartition, Isolation};
@@ -179,6 +180,7 @@ impl Consumer {
         for &(index, spec, current_leader_epoch) in questions {
             let (topic, partition, fence) = self.mark(index);
             of.push(fence);
+            self.note_reset(index, spec, Offset::NONE, out);
             partitions.push(ListOffsetsPartition { topic, partition, current_leader_epoch, spec });
         }
         let isolation = self.isolation();
@@ -230,7 +232,7 @@ impl Consumer {
             }
         } else if let (Asked::Offsets(of), Response::ListOffsets(response)) = (&asked, response) {
             for (fence, answer) in of.iter().zip(&response.partitions) {
-                self.listed(now, *fence, answer);
+                self.listed(now, *fence, answer, out);
             }
         } else if let (Asked::EpochEnds(of), Response::OffsetForLeaderEpoch(response)) =
             (&asked, response)
@@ -344,7 +346,7 @@ impl Consumer {
         }
     }
 
-    fn listed(&mut self, now: Instant, fence: u64, answer: &ListedOffset) {
+    fn listed(&mut self, now: Instant, fence: u64, answer: &ListedOffset, out: &mut Effects) {
         let Some(index) = self.answered_slot(fence) else { return };
         if !answer.error.is_ok() {
             return self.failed(now, index, answer.error);
@@ -361,7 +363,21 @@ impl Consumer {
             slot.not_older_than = Some(time);
         }
         let (offset, epoch) = (answer.offset, answer.leader_epoch);
-        slot.state = State::At(Position { epoch, validated: epoch, ..Position::at(offset) });
+        self.note_reset(index, spec, offset, out);
+        self.slots[index].state =
+            State::At(Position { epoch, validated: epoch, ..Position::at(offset) });
+    }
+
+    /// For checkers: where a consumer begins that has no place.
+    fn note_reset(&self, index: usize, spec: OffsetSpec, offset: Offset, out: &mut Effects) {
+        let to = match spec {
+            OffsetSpec::Earliest => OffsetReset::Earliest,
+            OffsetSpec::Latest => OffsetReset::Latest,
+            OffsetSpec::MaxTimestamp | OffsetSpec::At(_) => return,
+        };
+        let Slot { topic, partition, .. } = &self.slots[index];
+        let (topic, partition) = (topic.clone(), *partition);
+        out.note(Event::Reset(Arc::new(ResetNote { topic, partition, to, offset })));
     }
 
     /// KIP-320: the new leader's log may end before what was read, or go on differently.

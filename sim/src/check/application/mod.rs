@@ -74,9 +74,12 @@ impl Checkers {
         self.applications.invariants.add(invariant);
     }
 
-    /// A client, an application among them, had that effect.
-    pub fn client_effect(&mut self, effect: &Effect) {
+    /// A client, an application among them, had that effect. `reader`: the consumer that it is.
+    pub fn client_effect(&mut self, reader: Option<u32>, effect: &Effect) {
         let Effect::Note(event) = effect else { return };
+        if let (Some(reader), Event::Reset(note)) = (reader, event) {
+            self.reset(reader, note);
+        }
         let restored = |note: &ApplicationNote| matches!(note, ApplicationNote::Restored(_));
         // What was lost beyond what must survive is restored by nobody.
         if matches!(event, Event::Application(note) if restored(note))

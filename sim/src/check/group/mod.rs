@@ -1,8 +1,10 @@
-//! Groups: who owns what (G1, G2), and what is committed for them (G3, G4, G6).
+//! Groups: who owns what (G1, G2), and what is committed for them (G3, G4, G6),
+//! and where their members begin (G7).
 
 mod membership;
 mod offsets;
 mod requests;
+mod resets;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use super::transaction::Closed;
 use membership::Membership;
 use offsets::Offsets;
 use requests::Requests;
+use resets::Resets;
 
 /// A group's partition, by name as the group knows it.
 type Named = (TopicName, i32);
@@ -28,6 +31,7 @@ pub struct Groups {
     membership: Membership,
     offsets: Offsets,
     requests: Requests,
+    resets: Resets,
 }
 
 impl Groups {

@@ -2,7 +2,9 @@
 
 use std::slice;
 
+use seedlog::config::OffsetReset;
 use seedlog::event::GroupMemberNote;
+use seedlog::event::ResetNote;
 use seedlog::message::Response;
 use seedlog::message::commit::{
     Committer, FetchedGroup, FetchedOffset, OffsetCommitRequest, OffsetCommitResponse,
@@ -170,6 +172,48 @@ fn g4_a_commit_of_who_had_lost_its_place_is_taken() {
     t.expect_nothing();
     commit_request(&mut t, "a", 1, ErrorCode::None);
     assert_eq!(t.codes(), ["G4"]);
+}
+
+/// Consumer 1 asks where to begin, and is told, after ten records were acknowledged of which some
+/// were deleted.
+fn begins(policy: OffsetReset, to: OffsetReset, offset: i64) -> Vec<&'static str> {
+    let mut t = Cluster::with(|settings| settings.reset = policy);
+    for number in 1..=10 {
+        let at = t.data(P0, 0, 0, &ids(&[number]));
+        t.checkers.acknowledged(&"orders".into(), 0, ids(&[number])[0], Offset(at));
+        if number == 1 {
+            t.begin(0);
+        }
+    }
+    t.decide(1, true);
+    t.marker(P0, 1, true);
+    t.effect(B1, Effect::Trim { log: DATA, to: Offset(4) });
+    for offset in [Offset::NONE, Offset(offset)] {
+        let note = ResetNote { topic: "orders".into(), partition: 0, to, offset };
+        let effect = Effect::Note(Event::Reset(Arc::new(note)));
+        t.checkers.client_effect(Some(1), &effect);
+    }
+    t.codes().into_iter().filter(|code| *code == "G7").collect()
+}
+
+#[test]
+fn g7_a_consumer_begins_where_its_policy_says() {
+    use OffsetReset::{Earliest, Latest, None};
+    let table = [
+        (Earliest, Earliest, 4, true),
+        (Earliest, Earliest, 2, true),
+        (Earliest, Earliest, 5, false),
+        (Earliest, Latest, 11, false),
+        (Latest, Latest, 11, true),
+        (Latest, Latest, 10, true),
+        (Latest, Latest, 4, false),
+        (Latest, Earliest, 4, false),
+        (None, Earliest, 4, false),
+    ];
+    for (policy, to, offset, holds) in table {
+        let expected: &[&str] = if holds { &[] } else { &["G7"] };
+        assert_eq!(begins(policy, to, offset), expected, "{policy:?} {to:?} {offset}");
+    }
 }
 
 #[test]
