@@ -5,7 +5,12 @@ use seedlog::config::Delivery;
 use seedlog::machine::Effects;
 
 use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, host};
-use crate::check::{Pipeline, Promise};
+use crate::check::{Content, Pipeline, Promise};
+
+/// A copy says what the original says.
+fn copied(content: Content) -> Content {
+    content
+}
 
 /// Copies its first input to its first output.
 #[derive(Clone)]
@@ -28,6 +33,7 @@ impl AppKind for CopyKind {
             group: table.group.clone(),
             promise,
             ordered: table.config.ordered,
+            function: Some(copied),
         };
         table.input.iter().map(pipeline).collect()
     }

@@ -44,7 +44,8 @@ use application::Applications;
 #[cfg(test)]
 pub use application::testing;
 pub use application::{
-    DeterministicFold, Invariant, Pipeline, Posted, Promise, Reader, Values, Visible,
+    Content, DeterministicFold, Function, Invariant, Pipeline, Posted, Promise, Reader, Values,
+    Visible,
 };
 use client::Ledger;
 pub use client::Promises;

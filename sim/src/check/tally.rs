@@ -141,7 +141,8 @@ checks! {
     ResetPolicy = "G7" "ResetPolicy"
         "a consumer without a place begins where its reset policy says, and leaves out nothing else",
     AtLeastOnce = "A1" "AtLeastOnce" "every input record below its group's offset was processed",
-    ExactlyOnce = "A2" "ExactlyOnce" "no input record is delivered twice",
+    ExactlyOnce = "A2" "ExactlyOnce"
+        "an input record is delivered as what is to be made of it, and no more often than promised",
     PerKeyOrder = "A3" "PerKeyOrder" "what is made of one key's records keeps their order",
     Conservation = "L1" "Conservation" "money is neither made nor lost",
     NoOverdraft = "L2" "NoOverdraft" "no account falls below its limit",

@@ -323,6 +323,7 @@ fn readers(scenario: &Scenario) -> Vec<Pipeline> {
         group: Arc::clone(&group.id),
         promise: Promise::AtLeastOnce,
         ordered: false,
+        function: None,
     };
     scenario.topics.iter().map(reader).collect()
 }

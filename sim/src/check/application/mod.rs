@@ -21,7 +21,7 @@ use super::transaction::Fate;
 pub use fold::DeterministicFold;
 pub use invariant::{Invariant, Invariants};
 use pipeline::Pipelines;
-pub use pipeline::{Pipeline, Promise};
+pub use pipeline::{Content, Function, Pipeline, Promise};
 pub use posted::{Posted, Reader};
 pub use values::Values;
 

@@ -6,8 +6,10 @@
 //! Every record of a pipeline's output carries, first in its value, the identity of the input
 //! record that it was made of.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use seedlog::ids::{Offset, TopicName};
@@ -29,6 +31,30 @@ pub enum Promise {
     ExactlyOnce,
 }
 
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Content {
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
+}
+
+impl Content {
+    #[must_use]
+    pub fn of(visible: &Visible<'_>) -> Self {
+        let record = visible.record;
+        Content { key: record.key.clone(), value: record.value.clone() }
+    }
+
+    /// Stands for the content where a run would have to remember too much.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        FxBuildHasher.hash_one(self)
+    }
+}
+
+/// What an application makes of a record.
+pub type Function = fn(Content) -> Content;
+
 /// An application that makes one output record of each input record.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -40,6 +66,8 @@ pub struct Pipeline {
     pub promise: Promise,
     /// Whether outputs of one key keep the order of their inputs.
     pub ordered: bool,
+    /// None: it is not known what outputs say, beside their identities.
+    pub function: Option<Function>,
 }
 
 /// Where a record is: partition and offset.
@@ -51,7 +79,9 @@ struct Watched {
     pipeline: Pipeline,
     records: IndexMap<RecordId, Seen, FxBuildHasher>,
     /// Per key, the input place of the output that came last.
-    order: IndexMap<bytes::Bytes, (At, RecordId), FxBuildHasher>,
+    order: IndexMap<Bytes, (At, RecordId), FxBuildHasher>,
+    /// Whether all input records are remembered.
+    is_whole: bool,
 }
 
 /// An input record, and what was made of it.
@@ -59,6 +89,14 @@ struct Watched {
 struct Seen {
     input: Option<At>,
     output: Option<At>,
+    /// What the function makes of it.
+    expected: Option<u64>,
+}
+
+impl Seen {
+    fn came_in(&self) -> bool {
+        self.input.is_some()
+    }
 }
 
 /// All of them.
@@ -72,6 +110,7 @@ impl Pipelines {
             pipeline: pipeline.clone(),
             records: IndexMap::default(),
             order: IndexMap::default(),
+            is_whole: true,
         };
         Pipelines(pipelines.iter().map(watched).collect())
     }
@@ -92,10 +131,13 @@ impl Pipelines {
         let at = (visible.partition, visible.record.offset);
         for watched in &mut self.0 {
             if watched.pipeline.input == *visible.topic {
-                watched.seen(id).input = Some(at);
+                let made = watched.pipeline.function.map(|make| make(Content::of(visible)));
+                let seen = watched.seen(id);
+                seen.input = Some(at);
+                seen.expected = made.map(|content| content.digest());
             }
             if watched.pipeline.output == *visible.topic {
-                watched.made(id, at, visible.record.key.as_ref(), tally);
+                watched.made(id, at, &Content::of(visible), tally);
             }
         }
     }
@@ -125,6 +167,29 @@ impl Pipelines {
         for watched in &self.0 {
             watched.ended(groups, &start, tally);
         }
+        self.made_of_nothing(tally);
+    }
+
+    /// A2. Nothing is delivered exactly once that never came in, by any of the inputs of an output.
+    fn made_of_nothing(&self, tally: &mut Tally) {
+        let exact = |each: &&Watched| each.pipeline.promise == Promise::ExactlyOnce;
+        for watched in self.0.iter().filter(exact) {
+            let output = &watched.pipeline.output;
+            let same = || self.0.iter().filter(|each| each.pipeline.output == *output);
+            if !same().all(|each| each.is_whole) {
+                continue;
+            }
+            let came_in =
+                |id: &RecordId| same().any(|each| each.records.get(id).is_some_and(Seen::came_in));
+            for (id, seen) in watched.records.iter().filter(|(id, _)| !came_in(id)) {
+                let Some((partition, offset)) = seen.output else { continue };
+                tally.expect(Check::ExactlyOnce, false, || {
+                    format!(
+                        "{output}-{partition} {offset} was made of record {id}, which never was"
+                    )
+                });
+            }
+        }
     }
 }
 
@@ -132,31 +197,44 @@ impl Watched {
     fn seen(&mut self, id: RecordId) -> &mut Seen {
         if self.records.len() > 2 * REMEMBERED {
             self.records.drain(..REMEMBERED);
+            self.is_whole = false;
         }
         self.records.entry(id).or_default()
     }
 
-    fn made(&mut self, id: RecordId, at: At, key: Option<&bytes::Bytes>, tally: &mut Tally) {
+    /// A2. Each input is delivered as often as is promised, and as what the function makes of it.
+    fn made(&mut self, id: RecordId, at: At, content: &Content, tally: &mut Tally) {
         let Pipeline { input, output, promise, ordered, .. } = self.pipeline.clone();
         let seen = self.seen(id);
         let before = seen.output.replace(at);
-        let from = seen.input;
+        let Seen { input: from, expected, .. } = *seen;
         let once = promise != Promise::AtLeastOnce;
-        tally.expect(Check::ExactlyOnce, !once || before.is_none(), || {
-            let (partition, offset) = before.unwrap_or_default();
-            format!(
-                "record {id} of {input} was delivered twice: at {output}-{partition} {offset} and \
-                 at {output}-{} {}",
-                at.0, at.1
-            )
-        });
-        if let (true, None, Some(key), Some(from)) = (ordered, before, key, from) {
+        let is_repeated = once && before.is_some();
+        let is_other = expected.is_some_and(|expected| expected != content.digest());
+        if once || expected.is_some() {
+            tally.expect(Check::ExactlyOnce, !is_repeated && !is_other, || {
+                if let Some((partition, offset)) = before.filter(|_| once) {
+                    return format!(
+                        "record {id} of {input} was delivered twice: at {output}-{partition} \
+                         {offset} and at {output}-{} {}",
+                        at.0, at.1
+                    );
+                }
+                let Content { key, value } = content;
+                format!(
+                    "what was made of record {id} of {input}, at {output}-{} {}, is not what is \
+                     to be made of it: key {key:?}, value {value:?}",
+                    at.0, at.1
+                )
+            });
+        }
+        if let (true, None, Some(key), Some(from)) = (ordered, before, &content.key, from) {
             self.check_order(id, key, from, tally);
         }
     }
 
     /// A3. First deliveries of a key come in the order of its input partition.
-    fn check_order(&mut self, id: RecordId, key: &bytes::Bytes, from: At, tally: &mut Tally) {
+    fn check_order(&mut self, id: RecordId, key: &Bytes, from: At, tally: &mut Tally) {
         let (last, before) = *self.order.entry(key.clone()).or_insert((from, id));
         let same = last.0 == from.0;
         tally.expect(Check::PerKeyOrder, !same || from.1 >= last.1, || {

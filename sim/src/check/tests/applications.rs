@@ -6,6 +6,10 @@ use super::cluster::*;
 use super::*;
 
 fn pipeline(promise: Promise) -> Cluster {
+    pipeline_of(promise, Some(|content| content))
+}
+
+fn pipeline_of(promise: Promise, function: Option<Function>) -> Cluster {
     Cluster::with(|settings| {
         settings.pipelines = vec![Pipeline {
             input: "orders".into(),
@@ -13,6 +17,7 @@ fn pipeline(promise: Promise) -> Cluster {
             group: "g".into(),
             promise,
             ordered: true,
+            function,
         }];
     })
 }
@@ -36,6 +41,7 @@ fn a1_an_input_below_the_groups_offset_that_no_member_has_worked_on() {
                 group: "g".into(),
                 promise: Promise::AtLeastOnce,
                 ordered: false,
+                function: None,
             }];
         });
         plain(&mut t, P0, &[1, 2]);
@@ -83,6 +89,53 @@ fn a2_an_input_is_delivered_twice() {
         t.expect_nothing();
         plain(&mut t, COPIES, &[2]);
         assert_eq!(t.codes(), codes);
+    }
+}
+
+#[test]
+fn a2_an_input_is_delivered_as_something_else() {
+    let value = ids(&[1])[0].to_value(16);
+    let rubbish = Bytes::from([&value[..], b"rubbish"].concat());
+    let table = [
+        (Some(&b"k"[..]), &value, &[][..]),
+        (Some(b"k"), &rubbish, &["A2"]),
+        (Some(b"other"), &value, &["A2"]),
+        (None, &value, &["A2"]),
+    ];
+    for (key, value, codes) in table {
+        for promise in [Promise::AtLeastOnce, Promise::AtMostOnce, Promise::ExactlyOnce] {
+            let mut t = pipeline(promise);
+            plain(&mut t, P0, &[1]);
+            let mut builder = Builder::new();
+            builder.append(Timestamp(1), key, Some(value));
+            t.put(COPIES, &builder.build());
+            t.checkers.ended();
+            assert_eq!(t.codes(), codes, "{promise:?} {key:?} {value:?}");
+        }
+    }
+}
+
+#[test]
+fn a2_an_output_is_made_of_nothing() {
+    let mut t = pipeline(Promise::ExactlyOnce);
+    plain(&mut t, P0, &[1]);
+    plain(&mut t, COPIES, &[1, 9]);
+    t.expect_nothing();
+    t.checkers.ended();
+    assert_eq!(t.codes(), ["A2"]);
+}
+
+#[test]
+fn a2_is_looked_at_where_it_can_be_broken() {
+    for (function, promise, looks) in [
+        (Some::<Function>(|content| content), Promise::AtLeastOnce, 2),
+        (None, Promise::AtLeastOnce, 0),
+        (None, Promise::AtMostOnce, 2),
+    ] {
+        let mut t = pipeline_of(promise, function);
+        plain(&mut t, P0, &[1, 2]);
+        plain(&mut t, COPIES, &[1, 2]);
+        assert_eq!(t.checkers.count(Check::ExactlyOnce).checked, looks, "{promise:?}");
     }
 }
 
