@@ -24,7 +24,7 @@ impl Registry {
         let mut registry = Registry::default();
         registry.add_app("copy", Box::new(CopyKind));
         registry.add_app("ledger", Box::new(LedgerKind::default()));
-        registry.add_app("retry", Box::new(RetryKind));
+        registry.add_app("retry", Box::new(RetryKind::default()));
         registry.add_app("tickets", Box::new(TicketsKind));
         registry.add_feed("ledger", Box::new(LedgerFeed::default()));
         registry.add_feed("messages", Box::new(MessagesFeed::default()));

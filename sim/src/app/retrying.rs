@@ -1,20 +1,20 @@
 //! `kind = "retry"`: a pipeline with retry topics, messages for it, and what must stay true.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod claims;
 
 use seedlog::client::app::format::Format;
-use seedlog::client::app::retry::{Message, Retry};
-use seedlog::event::{ApplicationNote, Event};
+use seedlog::client::app::retry::{Message, Retry, Schedule};
 use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
 use seedlog::op::SendRecord;
-use seedlog::time::Instant;
+use seedlog::time::Duration;
 
+use self::claims::{Asked, EachEndsOnce};
 use super::{
-    AppKind, AppTable, Begin, Described, Feed, HostSetup, HostedApp, Refusal, ValueFormat, host,
-    keyed, number,
+    AppKind, AppTable, Begin, Described, Feed, HostSetup, HostedApp, Refusal, ValueFormat, duration,
+    host, keyed, number,
 };
-use crate::check::{Invariant, Values, Visible};
+use crate::check::Invariant;
 use crate::scenario::value::Ratio;
 use crate::world::Draw;
 
@@ -25,21 +25,52 @@ impl Described for Message {
         {"name": "fails", "type": "long", "default": 0}]}"#;
 }
 
-/// Its first input is NAME, the others NAME-retry-1 to 3; its output takes what was handled.
-#[derive(Clone)]
-pub struct RetryKind;
+/// Its first input is NAME, the others NAME-retry-1 and so on; its output takes what was handled.
+#[derive(Clone, Default)]
+pub struct RetryKind {
+    schedule: Schedule,
+}
 
-fn retry(table: &AppTable) -> Retry {
-    Retry {
-        name: table.input[0].clone(),
-        output: table.output[0].clone(),
-        format: table.format.of(),
+/// Retries at most.
+const MOST_RETRIES: u32 = 100;
+
+impl RetryKind {
+    fn retry(&self, table: &AppTable) -> Retry {
+        Retry {
+            name: table.input[0].clone(),
+            output: table.output[0].clone(),
+            format: table.format.of(),
+            schedule: self.schedule,
+        }
+    }
+
+    /// How long a message waits for each retry: each time twice as long, up to the longest.
+    fn pauses(&self) -> impl Iterator<Item = Duration> {
+        let longest = self.schedule.longest;
+        std::iter::successors(Some(self.schedule.first), |pause| Some(pause.saturating_mul(2)))
+            .map(move |pause| pause.min(longest))
     }
 }
 
 impl AppKind for RetryKind {
     fn formats(&self) -> &'static [ValueFormat] {
         ValueFormat::TYPED
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        &["retries", "backoff.first", "backoff.max"]
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "retries" => self.schedule.retries = number(value)?,
+            "backoff.first" => self.schedule.first = duration(value)?,
+            _ => self.schedule.longest = duration(value)?,
+        }
+        if self.schedule.retries > MOST_RETRIES {
+            return Err(format!("{value} retries, each with its topic: {MOST_RETRIES} at most"));
+        }
+        Ok(())
     }
 
     fn needs_output(&self) -> bool {
@@ -51,29 +82,33 @@ impl AppKind for RetryKind {
     }
 
     fn writes(&self, table: &AppTable) -> Vec<TopicName> {
-        let retry = retry(table);
+        let retry = self.retry(table);
         let mut topics = retry.inputs();
         topics.push(retry.dead_letters());
         topics
     }
 
     fn refuses(&self, table: &AppTable) -> Option<Refusal> {
-        let wanted = retry(table).inputs();
+        let wanted = self.retry(table).inputs();
         let what = format!("a retry pipeline consumes {}", wanted.join(", "));
         (table.input != wanted).then_some(("input", what, "name them in this order"))
     }
 
     fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
-        vec![Box::new(EachEndsOnce {
-            input: Values::new(table.input[0].clone(), table.format.of()),
-            dead_letters: Values::new(retry(table).dead_letters(), table.format.of()),
-            messages: BTreeMap::new(),
-            handled: BTreeSet::new(),
-        })]
+        let retry = self.retry(table);
+        let topics = retry.inputs().into_iter().skip(1);
+        vec![Box::new(EachEndsOnce::new(Asked {
+            input: retry.name.clone(),
+            output: retry.output.clone(),
+            dead_letters: retry.dead_letters(),
+            retries: topics.zip(self.pauses()).collect(),
+            format: retry.format,
+            delivery: table.config.delivery,
+        }))]
     }
 
     fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {
-        host(setup, retry(&setup.table), begin, out)
+        host(setup, self.retry(&setup.table), begin, out)
     }
 
     fn clone_box(&self) -> Box<dyn AppKind> {
@@ -133,51 +168,5 @@ impl Feed for MessagesFeed {
             fails: u32::try_from(fails).expect("a few"),
         };
         Some(keyed(format!("key-{key}"), self.format.encode(&message)))
-    }
-}
-
-/// Every message is handled once or lies among the dead letters.
-#[derive(Clone)]
-struct EachEndsOnce {
-    input: Values<Message>,
-    dead_letters: Values<Message>,
-    /// Whether each has come to an end.
-    messages: BTreeMap<String, bool>,
-    handled: BTreeSet<String>,
-}
-
-impl Invariant for EachEndsOnce {
-    fn name(&self) -> &str {
-        "EachEndsOnce"
-    }
-
-    fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-        if let Some(Ok(message)) = self.input.read(visible) {
-            self.messages.entry(message.id).or_insert(false);
-        } else if let Some(Ok(message)) = self.dead_letters.read(visible) {
-            self.messages.insert(message.id, true);
-        }
-        Ok(())
-    }
-
-    fn noted(&mut self, event: &Event, _: Instant) -> Result<(), String> {
-        let Event::Application(note) = event else { return Ok(()) };
-        let ApplicationNote::Applied(applied) = &**note else { return Ok(()) };
-        self.messages.insert(applied.id.to_string(), true);
-        if self.handled.insert(applied.id.to_string()) {
-            return Ok(());
-        }
-        Err(format!("message {} was handled twice", applied.id))
-    }
-
-    fn ended(&mut self) -> Result<(), String> {
-        match self.messages.iter().find(|(_, ended)| !**ended) {
-            Some((id, _)) => Err(format!("message {id} is neither handled nor a dead letter")),
-            None => Ok(()),
-        }
-    }
-
-    fn clone_box(&self) -> Box<dyn Invariant> {
-        Box::new(self.clone())
     }
 }

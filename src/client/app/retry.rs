@@ -19,20 +19,50 @@ use crate::message::store::{Apply, Change, StoreRequest, StoreResponse};
 use crate::op::{ConsumedRecord, SendRecord};
 use crate::time::{Duration, Timestamp};
 
-/// How many retry topics there are.
-pub const RETRIES: u32 = 3;
 /// The header with the number of the attempt; none is the first, 0.
 pub const ATTEMPT: &str = "attempt";
 /// The header with the time before which it is too early, in milliseconds since 1970.
 pub const NOT_BEFORE: &str = "not-before";
 
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// How often what fails is tried again, and after which pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Attempts after the first one; a retry pipeline has a topic for each.
+    pub retries: u32,
+    /// The pause before the first of them. Each pause is twice as long as the one before.
+    pub first: Duration,
+    /// No pause is longer.
+    pub longest: Duration,
+}
 
-/// 100, 200, 400 ms and so on, up to 5 s.
-#[must_use]
-pub fn backoff(attempt: u32) -> Duration {
-    FIRST_BACKOFF.saturating_mul(1 << attempt.min(10)).min(LONGEST_BACKOFF)
+impl Default for Schedule {
+    fn default() -> Self {
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(5));
+        Schedule { retries: 3, first, longest }
+    }
+}
+
+impl Schedule {
+    /// The pause after an attempt that failed; the first one is 0.
+    #[must_use]
+    pub fn backoff(&self, attempt: u32) -> Duration {
+        self.first.saturating_mul(1 << attempt.min(31)).min(self.longest)
+    }
+
+    /// What to do with a message whose attempts fail so often.
+    fn decide(&self, fails: u32, attempt: u32, not_before: Timestamp, now: Timestamp) -> Decision {
+        if let Ok(early) = u64::try_from(not_before.0.saturating_sub(now.0))
+            && early > 0
+        {
+            // Clocks differ: no wait is longer than the longest backoff.
+            return Decision::TooEarly(Duration::from_millis(early).min(self.longest));
+        }
+        match attempt {
+            attempt if attempt >= fails => Decision::Handle,
+            attempt if attempt < self.retries => Decision::Again(attempt + 1),
+            _ => Decision::GiveUp,
+        }
+    }
 }
 
 /// A message of the pipeline.
@@ -54,6 +84,7 @@ pub struct Retry {
     /// Where messages go that were handled.
     pub output: TopicName,
     pub format: Format<Message>,
+    pub schedule: Schedule,
 }
 
 /// What to do with a message.
@@ -66,20 +97,6 @@ enum Decision {
     GiveUp,
 }
 
-fn decide(fails: u32, attempt: u32, not_before: Timestamp, now: Timestamp) -> Decision {
-    if let Ok(early) = u64::try_from(not_before.0 - now.0)
-        && early > 0
-    {
-        // Clocks differ: no wait is longer than the longest backoff.
-        return Decision::TooEarly(Duration::from_millis(early).min(LONGEST_BACKOFF));
-    }
-    match attempt {
-        attempt if attempt >= fails => Decision::Handle,
-        attempt if attempt < RETRIES => Decision::Again(attempt + 1),
-        _ => Decision::GiveUp,
-    }
-}
-
 /// A number in a header.
 fn header<T: core::str::FromStr>(record: &ConsumedRecord, name: &str) -> Option<T> {
     let (_, value) = record.headers.iter().find(|(key, _)| &**key == name)?;
@@ -90,7 +107,7 @@ impl Retry {
     /// What it consumes: NAME and the retry topics.
     #[must_use]
     pub fn inputs(&self) -> Vec<TopicName> {
-        let retries = (1..=RETRIES).map(|number| self.retry_topic(number));
+        let retries = (1..=self.schedule.retries).map(|number| self.retry_topic(number));
         [self.name.clone()].into_iter().chain(retries).collect()
     }
 
@@ -103,20 +120,20 @@ impl Retry {
         format!("{}-dlt", self.name).into()
     }
 
-    /// The message as it came, for another topic.
-    fn pass_on(record: &ConsumedRecord, topic: TopicName) -> SendRecord {
+    /// The message as it came, for another topic, with the time of this attempt.
+    fn pass_on(record: &ConsumedRecord, topic: TopicName, context: &Context<'_>) -> SendRecord {
         SendRecord {
             topic,
             partition: None,
             key: record.key.clone(),
             value: record.value.clone(),
             headers: Vec::new(),
-            timestamp: Some(record.timestamp),
+            timestamp: Some(context.now().wall),
         }
     }
 
     fn give_up(&self, record: &ConsumedRecord, id: &str, context: &mut Context<'_>) {
-        context.emit(Self::pass_on(record, self.dead_letters()));
+        context.emit(Self::pass_on(record, self.dead_letters(), context));
         let group = Arc::clone(context.group());
         context.note(ApplicationNote::DeadLettered { group, id: id.into() });
         context.ack();
@@ -129,8 +146,8 @@ impl Retry {
         attempt: u32,
         context: &mut Context<'_>,
     ) {
-        let due = context.now().wall.saturating_add(backoff(attempt - 1));
-        let mut again = Self::pass_on(record, self.retry_topic(attempt));
+        let due = context.now().wall.saturating_add(self.schedule.backoff(attempt - 1));
+        let mut again = Self::pass_on(record, self.retry_topic(attempt), context);
         again.headers = [
             (ATTEMPT.into(), Some(Bytes::from(attempt.to_string()))),
             (NOT_BEFORE.into(), Some(Bytes::from(due.0.to_string()))),
@@ -151,7 +168,7 @@ impl Processor for Retry {
         };
         let attempt = header(record, ATTEMPT).unwrap_or(0);
         let not_before = Timestamp(header(record, NOT_BEFORE).unwrap_or(0));
-        match decide(message.fails, attempt, not_before, context.now().wall) {
+        match self.schedule.decide(message.fails, attempt, not_before, context.now().wall) {
             Decision::TooEarly(wait) => context.nack(wait),
             Decision::Again(attempt) => self.send_round(record, &message.id, attempt, context),
             Decision::GiveUp => self.give_up(record, &message.id, context),
@@ -178,13 +195,15 @@ impl Processor for Retry {
     ) {
         let Some(message) = context.read(record, &self.format) else { return };
         match response {
-            StoreResponse::Applied(_) => context.emit(Self::pass_on(record, self.output.clone())),
+            StoreResponse::Applied(_) => {
+                context.emit(Self::pass_on(record, self.output.clone(), context))
+            }
             StoreResponse::Duplicate => {
                 let group = Arc::clone(context.group());
                 let id = message.id.as_str().into();
                 context.note(ApplicationNote::Duplicate { group, id });
                 // Whoever handled it may have died before it was passed on.
-                context.emit(Self::pass_on(record, self.output.clone()));
+                context.emit(Self::pass_on(record, self.output.clone(), context));
             }
             // Fenced: the partition is somebody else's by now, and so is the message.
             StoreResponse::Fenced
@@ -216,14 +235,35 @@ mod tests {
             ((3, 3, 0, 1_000), Handle),
         ];
         for ((fails, attempt, not_before, now), expected) in table {
-            let found = decide(fails, attempt, Timestamp(not_before), Timestamp(now));
+            let found =
+                Schedule::default().decide(fails, attempt, Timestamp(not_before), Timestamp(now));
             assert_eq!(found, expected, "{fails} {attempt} {not_before} {now}");
         }
     }
 
     #[test]
-    fn the_backoff_doubles_up_to_five_seconds() {
-        let millis = [0, 1, 2, 5, 6, 60].map(|attempt| backoff(attempt).as_millis());
-        assert_eq!(millis, [100, 200, 400, 3_200, 5_000, 5_000]);
+    fn the_backoff_doubles_up_to_the_longest() {
+        let millis = |schedule: Schedule| {
+            [0, 1, 2, 3, 4, 5, 6, 7, 60].map(|attempt| schedule.backoff(attempt).as_millis())
+        };
+        let schedule = Schedule::default();
+        let usual = [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000];
+        assert_eq!((schedule.retries, millis(schedule)), (3, usual));
+        let (first, longest) = (Duration::from_secs(2), Duration::from_secs(3));
+        let short = [2_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000];
+        assert_eq!(millis(Schedule { first, longest, ..schedule }), short);
+        let (first, longest) = (Duration::from_millis(1), Duration::MAX);
+        assert_eq!(Schedule { first, longest, ..schedule }.backoff(20).as_millis(), 1 << 20);
+    }
+
+    #[test]
+    fn as_many_retry_topics_as_retries() {
+        let inputs = |retries| {
+            let schedule = Schedule { retries, ..Schedule::default() };
+            let (name, output) = ("mail".into(), "handled".into());
+            Retry { name, output, format: Format::json(), schedule }.inputs()
+        };
+        assert_eq!(inputs(0), ["mail".into()]);
+        assert_eq!(inputs(2), ["mail".into(), "mail-retry-1".into(), "mail-retry-2".into()]);
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::app::format::Format;
 use crate::client::app::processor::{Context, Processor};
-use crate::client::app::retry::backoff;
+use crate::client::app::retry::Schedule;
 use crate::event::ApplicationNote;
 use crate::ids::TopicName;
 use crate::op::{ConsumedRecord, SendRecord};
@@ -43,7 +43,7 @@ impl Processor for Tickets {
             let group = Arc::clone(context.group());
             let id = ticket.id.as_str().into();
             context.note(ApplicationNote::Retried { group, id, attempt: attempt + 1 });
-            return context.nack(backoff(attempt));
+            return context.nack(Schedule::default().backoff(attempt));
         }
         context.emit(SendRecord {
             topic: self.output.clone(),
