@@ -1,5 +1,7 @@
 //! `kind = "tickets"`: tickets in order, what comes in, and what must stay true.
 
+mod claims;
+
 use std::collections::BTreeMap;
 
 use seedlog::client::app::format::Format;
@@ -7,11 +9,12 @@ use seedlog::client::app::tickets::{Ticket, Tickets};
 use seedlog::machine::Effects;
 use seedlog::op::SendRecord;
 
+use self::claims::InOrder;
 use super::{
     AppKind, AppTable, Begin, Described, Feed, HostSetup, HostedApp, ValueFormat, host, keyed,
     number,
 };
-use crate::check::{Invariant, Values, Visible};
+use crate::check::{Invariant, Values};
 use crate::scenario::value::Ratio;
 use crate::world::Draw;
 
@@ -37,12 +40,10 @@ impl AppKind for TicketsKind {
     }
 
     fn invariants(&self, table: &AppTable) -> Vec<Box<dyn Invariant>> {
-        vec![Box::new(InOrder {
-            input: Values::new(table.input[0].clone(), table.format.of()),
-            output: Values::new(table.output[0].clone(), table.format.of()),
-            tickets: BTreeMap::new(),
-            newest: BTreeMap::new(),
-        })]
+        let input = Values::new(table.input[0].clone(), table.format.of());
+        let output = Values::new(table.output[0].clone(), table.format.of());
+        let config = &table.config;
+        vec![Box::new(InOrder::new(input, output, config.delivery, config.ordered))]
     }
 
     fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {
@@ -113,68 +114,5 @@ impl Feed for TicketsFeed {
             handled: false,
         };
         Some(keyed(format!("customer-{customer}"), self.format.encode(&ticket)))
-    }
-}
-
-/// Every ticket is handled, and those of one customer in the order in which they came.
-#[derive(Clone)]
-struct InOrder {
-    input: Values<Ticket>,
-    output: Values<Ticket>,
-    tickets: BTreeMap<String, Seen>,
-    /// The handled ticket of each customer that came last.
-    newest: BTreeMap<bytes::Bytes, (i32, i64, String)>,
-}
-
-#[derive(Clone)]
-struct Seen {
-    partition: i32,
-    offset: i64,
-    is_handled: bool,
-}
-
-impl Invariant for InOrder {
-    fn name(&self) -> &str {
-        "InOrder"
-    }
-
-    fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-        let Visible { partition, record, .. } = *visible;
-        // What is malformed is handled by nobody.
-        if let Some(ticket) = self.input.expect(visible)? {
-            let seen = Seen { partition, offset: record.offset.0, is_handled: false };
-            self.tickets.entry(ticket.id).or_insert(seen);
-            return Ok(());
-        }
-        let Some(ticket) = self.output.expect(visible)? else { return Ok(()) };
-        let Some(key) = record.key.clone() else { return Ok(()) };
-        let Some(seen) = self.tickets.get_mut(&ticket.id) else {
-            return Err(format!("ticket {} was handled and never came in", ticket.id));
-        };
-        if std::mem::replace(&mut seen.is_handled, true) {
-            return Ok(());
-        }
-        let this = (seen.partition, seen.offset, ticket.id);
-        let before = self.newest.insert(key.clone(), this.clone());
-        match before {
-            Some((partition, offset, id)) if partition == this.0 && offset > this.1 => Err(
-                format!("{key:?}: ticket {} came before {id}, and was handled after it", this.2),
-            ),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn ended(&mut self) -> Result<(), String> {
-        match self.tickets.iter().find(|(_, seen)| !seen.is_handled) {
-            Some((id, seen)) => Err(format!(
-                "ticket {id} at {}-{} offset {} is lost",
-                self.input.topic, seen.partition, seen.offset
-            )),
-            None => Ok(()),
-        }
-    }
-
-    fn clone_box(&self) -> Box<dyn Invariant> {
-        Box::new(self.clone())
     }
 }
