@@ -279,7 +279,7 @@ pub enum ApplicationNote {
     Astray(AstrayNote),
     /// The state of a partition was read again from its changelog.
     Restored(RestoredNote),
-    /// Sums since the start of the process, noted when it closes.
+    /// What the process has counted since it noted this last.
     Counters { group: Arc<str>, counters: Counters },
 }
 
@@ -347,6 +347,7 @@ pub struct Counters {
     pub published: u64,
     /// Records polled.
     pub received: u64,
+    /// Records whose effects are made; with exactly-once, in a transaction that is to be committed.
     pub processed: u64,
     /// Attempts that failed.
     pub failed: u64,
@@ -354,4 +355,30 @@ pub struct Counters {
     pub retried: u64,
     pub dead_lettered: u64,
     pub duplicates: u64,
+    /// How often no more was polled, since all room for records was taken.
+    pub paused: u64,
+}
+
+impl Counters {
+    /// Adds what was counted meanwhile.
+    pub fn add(&mut self, more: &Counters) {
+        let Counters {
+            published,
+            received,
+            processed,
+            failed,
+            retried,
+            dead_lettered,
+            duplicates,
+            paused,
+        } = more;
+        self.published += published;
+        self.received += received;
+        self.processed += processed;
+        self.failed += failed;
+        self.retried += retried;
+        self.dead_lettered += dead_lettered;
+        self.duplicates += duplicates;
+        self.paused += paused;
+    }
 }

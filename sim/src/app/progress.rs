@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use seedlog::event::{ApplicationNote, AstrayNote, Event, OffsetNote};
+use seedlog::event::{ApplicationNote, AstrayNote, Counters, Event, OffsetNote};
 use seedlog::ids::TopicName;
+use seedlog::time::{Duration, millis};
 
 use super::AppTable;
 
@@ -20,46 +21,56 @@ pub struct Progress {
     pub astray: Option<AstrayNote>,
 }
 
-/// How often an application did something.
+/// How often applications did something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AppTally {
-    pub processed: u64,
+    /// What they count themselves.
+    pub counters: Counters,
+    /// Changes of the external store.
     pub applied: u64,
-    pub retried: u64,
-    pub dead_lettered: u64,
-    pub duplicates: u64,
     /// Attempts at records whose values could not be read.
     pub malformed: u64,
     /// Records that were processed once more.
     pub reprocessed: u64,
+    /// Records processed in a second, of the phase with faults, each counted once.
+    pub rate: u64,
 }
 
 impl AppTally {
     /// The names that `require` and reports use.
-    pub const NAMES: [&'static str; 7] = [
+    pub const NAMES: [&'static str; 12] = [
+        "published",
+        "received",
         "processed",
+        "processed.rate",
         "applied",
+        "failed",
         "retries",
         "deadletters",
         "duplicates",
+        "paused",
         "malformed",
         "reprocessed",
     ];
 
     /// By the names above, in their order.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 7] {
-        let AppTally {
-            processed,
+    pub fn counts(&self) -> [(&'static str, u64); 12] {
+        let AppTally { counters, applied, malformed, reprocessed, rate } = *self;
+        let counts = [
+            counters.published,
+            counters.received,
+            counters.processed,
+            rate,
             applied,
-            retried,
-            dead_lettered,
-            duplicates,
+            counters.failed,
+            counters.retried,
+            counters.dead_lettered,
+            counters.duplicates,
+            counters.paused,
             malformed,
             reprocessed,
-        } = *self;
-        let counts =
-            [processed, applied, retried, dead_lettered, duplicates, malformed, reprocessed];
+        ];
         std::array::from_fn(|index| (Self::NAMES[index], counts[index]))
     }
 }
@@ -83,7 +94,6 @@ impl Progress {
     fn done(&mut self, note: &ApplicationNote) {
         match note {
             ApplicationNote::Processed { group, topic, partition, offset } => {
-                self.tally.processed += 1;
                 let key = (Arc::clone(group), topic.clone(), *partition);
                 let before = self.processed.entry(key).or_default();
                 let offset = usize::try_from(offset.0).expect("records have offsets");
@@ -94,15 +104,24 @@ impl Progress {
                 self.tally.reprocessed += u64::from(again);
             }
             ApplicationNote::Applied(_) => self.tally.applied += 1,
-            ApplicationNote::Retried { .. } => self.tally.retried += 1,
-            ApplicationNote::DeadLettered { .. } => self.tally.dead_lettered += 1,
-            ApplicationNote::Duplicate { .. } => self.tally.duplicates += 1,
             ApplicationNote::Malformed(_) => self.tally.malformed += 1,
             ApplicationNote::Astray(note) => {
                 self.astray.get_or_insert_with(|| note.clone());
             }
-            ApplicationNote::Restored(_) | ApplicationNote::Counters { .. } => {}
+            ApplicationNote::Counters { counters, .. } => self.tally.counters.add(counters),
+            // Counted by whoever notes it.
+            ApplicationNote::Restored(_)
+            | ApplicationNote::Retried { .. }
+            | ApplicationNote::DeadLettered { .. }
+            | ApplicationNote::Duplicate { .. } => {}
         }
+    }
+
+    /// So long it took to process what is processed by now.
+    pub fn took(&mut self, time: Duration) {
+        let millis = u64::try_from(millis(time)).unwrap_or(0);
+        let processed = self.tally.counters.processed.saturating_sub(self.tally.reprocessed);
+        self.tally.rate = (processed * 1_000).checked_div(millis).unwrap_or(0);
     }
 
     /// An input of an application that it has not done with, although its highest acknowledged

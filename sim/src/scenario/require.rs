@@ -55,9 +55,10 @@ pub(super) fn requirements(
         let Some(requirement) = parsed else {
             let cure = "write NAME >= NUMBER with acked, consumed, consumed.percent, leaders, \
                         controllers, committed, aborted, fenced, rebalances, rejoins, \
-                        coordinators.STATE, processed, applied, retries, deadletters, \
-                        duplicates, malformed, reprocessed, fault.KIND, check.CODE or \
-                        sometimes.NAME";
+                        coordinators.STATE, \
+                        published, received, processed, processed.rate, applied, failed, \
+                        retries, deadletters, duplicates, paused, malformed, reprocessed, \
+                        fault.KIND, check.CODE or sometimes.NAME";
             return Err(root.error("require", place, format!("cannot read {text:?}"), cure));
         };
         let absent = match requirement.name.as_str() {

@@ -4,6 +4,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem::take;
 
 use crate::client::app::AppSetup;
 use crate::client::app::commit::Commit;
@@ -100,6 +101,7 @@ pub(super) struct Engine<P> {
     /// Sends that failed and go again.
     pub resend: Vec<Resend>,
     pub closing: Closing,
+    /// Not noted yet.
     pub counters: Counters,
     pub wake: Option<Instant>,
 }
@@ -209,6 +211,14 @@ impl<P: Processor> Engine<P> {
         self.shut_down(todo);
     }
 
+    /// What was counted since this was asked last, if anything was. A crash comes between steps, so
+    /// noted with each step nothing is left out.
+    pub fn counted(&mut self) -> Option<ApplicationNote> {
+        let counters = take(&mut self.counters);
+        let group = Arc::clone(&self.setup.group);
+        (counters != Counters::default()).then_some(ApplicationNote::Counters { group, counters })
+    }
+
     pub fn wake_at(&mut self, at: Instant) {
         self.wake = earliest(self.wake, Some(at));
     }
@@ -218,8 +228,6 @@ impl<P: Processor> Engine<P> {
         if self.closing != Closing::Draining || !self.is_settled() {
             return;
         }
-        let group = Arc::clone(&self.setup.group);
-        todo.notes.push(ApplicationNote::Counters { group, counters: self.counters });
         todo.asks.push(Ask::Consumer(Purpose::CloseConsumer, Op::Close));
         todo.asks.push(Ask::Producer(Purpose::CloseProducer, Op::Close));
         self.closing = Closing::Clients { open: 2 };

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem::replace;
 
 use crate::client::app::engine::{Ask, Closing, Engine, Partition, Purpose, Todo};
 use crate::client::app::lane::{Lane, Work};
@@ -18,6 +19,8 @@ pub(super) struct Membership {
     pub metadata: Option<GroupMetadata>,
     subscription: Subscription,
     polling: bool,
+    /// Whether it does not poll since there is no room.
+    paused: bool,
     poll_not_before: Instant,
     /// To give up before the next poll.
     revoked: Option<Vec<Partition>>,
@@ -72,7 +75,9 @@ impl<P: Processor> Engine<P> {
         }
         let held: usize = self.lanes.values().map(|lane| lane.entries.len()).sum();
         let room = self.setup.config.buffered_records.saturating_sub(held);
+        let was_paused = replace(&mut self.membership.paused, room == 0);
         if room == 0 {
+            self.counters.paused += u64::from(!was_paused);
             return;
         }
         if poll_not_before > now {

@@ -150,6 +150,9 @@ impl<P: Processor> App<P> {
                 break;
             }
         }
+        if let Some(note) = self.engine.counted() {
+            out.note(Event::Application(Arc::new(note)));
+        }
         if self.engine.closing == Closing::Done
             && let Some(call) = self.closing.take()
         {

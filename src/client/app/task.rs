@@ -184,9 +184,9 @@ impl<P: Processor> Engine<P> {
             return;
         }
         entry.work = Work::Done;
-        self.counters.processed += 1;
         // What a transaction has processed is told when it is committed.
         if !self.is_transactional() {
+            self.counters.processed += 1;
             todo.notes.push(self.processed(&task.partition, task.offset));
         }
         let lane = self.lanes.get_mut(&task.partition).expect("its entry was just found");

@@ -51,6 +51,12 @@ impl Transaction {
         matches!(self.stage, Stage::Between | Stage::Fresh { .. })
     }
 
+    /// How far it is.
+    #[cfg(test)]
+    pub fn stage_name(&self) -> alloc::string::String {
+        alloc::format!("{:?}", self.stage)
+    }
+
     /// Whether it is known what became of the last transaction.
     pub fn is_known(&self) -> bool {
         !matches!(self.stage, Stage::Fresh { .. } | Stage::Initialising)
@@ -211,6 +217,7 @@ impl<P: Processor> Engine<P> {
         }
         todo.notes
             .extend(done.iter().map(|(partition, offset)| self.processed(partition, *offset)));
+        self.counters.processed += u64::try_from(done.len()).expect("a length fits u64");
         self.transaction.stage = Stage::Committing;
         todo.asks.push(Ask::Producer(Purpose::EndCommit, Op::CommitTransaction));
     }
