@@ -412,9 +412,10 @@ settings! {
         max_poll_records: usize = 500, "max.poll.records", 1;
         /// Records that are held at a time; no more are polled meanwhile.
         buffered_records: usize = 1_000, "buffered.records", 1;
-        /// Records that are being processed at a time.
+        /// Records that are being processed at a time; a transaction takes one after another.
         workers: usize = 16, "workers", 1;
-        /// Whether records of one key wait for each other.
+        /// Whether records of one key wait for each other. With exactly-once all of a partition do,
+        /// as the position that the transaction commits speaks for all before it.
         ordered: bool = true, "ordered";
         retry_backoff: Duration = Duration::from_millis(100), "retry.backoff.ms", 1;
         /// How long an answer of the external store may take.

@@ -11,8 +11,8 @@ use seedlog::time::Duration;
 
 use self::claims::{Asked, EachEndsOnce};
 use super::{
-    AppKind, AppTable, Begin, Described, Feed, HostSetup, HostedApp, Refusal, ValueFormat, duration,
-    host, keyed, number,
+    AppKind, AppTable, Begin, Described, Feed, HostSetup, HostedApp, Refusal, ValueFormat,
+    duration, host, keyed, number,
 };
 use crate::check::Invariant;
 use crate::scenario::value::Ratio;

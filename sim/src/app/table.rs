@@ -1,5 +1,6 @@
 //! Reads `[[app]]` and `[[feed]]`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use seedlog::config::{AppConfig, ConsumerConfig, Delivery, ProducerConfig, Setting as _};
@@ -228,19 +229,18 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
     };
     has_its_topics(&table, &app, &places, around)?;
     let (path, prefix) = (table.nameless(), table.name(""));
-    let mut delivers = None;
+    let mut settings = BTreeMap::new();
     for (place, key, value) in table.settings() {
         let result = set(&mut app, &key, &value);
         result
             .map_err(|(what, cure)| path.error(&format!("{prefix}.{key}"), place, what, &cure))?;
-        delivers = if key == "delivery" { Some(place) } else { delivers };
+        settings.insert(key, place);
     }
-    if let Some(needed) = app.kind.delivery() {
-        let named = std::mem::replace(&mut app.config.delivery, needed);
-        if let Some(place) = delivers.filter(|_| named != needed) {
-            let what = format!("this {} is {} only", app.name, needed.print());
-            return Err(path.error(&format!("{prefix}.delivery"), place, what, "take it out"));
-        }
+    settings.insert("changelog".into(), places.changelog);
+    let named = app.config.delivery;
+    app.config.delivery = app.kind.delivery().unwrap_or(named);
+    if let Some((key, what, cure)) = useless(&app, named, |key| settings.contains_key(key)) {
+        return Err(path.error(&format!("{prefix}.{key}"), settings[key], what, cure));
     }
     if let Some((key, what, cure)) = app.kind.refuses(&app) {
         let place = if key == "changelog" { places.changelog } else { places.input };
@@ -251,6 +251,29 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
         return Err(path.error(&prefix, places.table, what, "add it as one of [[topics]]"));
     }
     Ok(app)
+}
+
+/// A key that its delivery mode has no use for: what is wrong with it, and its cure.
+fn useless(
+    app: &AppTable,
+    named: Delivery,
+    has: impl Fn(&str) -> bool,
+) -> Option<(&'static str, String, &'static str)> {
+    let delivery = app.config.delivery;
+    if has("delivery") && named != delivery {
+        let what = format!("this {} is {} only", app.name, delivery.print());
+        return Some(("delivery", what, "take it out"));
+    }
+    if has("workers") && app.is_exactly_once() {
+        let what = "a transaction takes its records one after another";
+        return Some(("workers", what.into(), "take it out"));
+    }
+    // Where the kind decides, a ledger of another design has no use for it.
+    if app.changelog.is_some() && app.kind.delivery().is_none() && !app.is_exactly_once() {
+        let cure = "set delivery = \"exactly-once\", or take it out";
+        return Some(("changelog", "only exactly-once keeps its state there".into(), cure));
+    }
+    None
 }
 
 /// One setting of its own kind, or of its clients.
