@@ -61,28 +61,38 @@ pub trait Invariant: Send + Sync {
 
 /// All of a run's.
 #[derive(Default)]
-pub struct Invariants(Vec<Box<dyn Invariant>>);
+pub struct Invariants {
+    all: Vec<Box<dyn Invariant>>,
+    /// More is lost than must survive: nothing is asked of what users claim any longer.
+    is_lost: bool,
+}
 
 impl Clone for Invariants {
     fn clone(&self) -> Self {
-        Invariants(self.0.iter().map(|each| each.clone_box()).collect())
+        let all = self.all.iter().map(|each| each.clone_box()).collect();
+        Invariants { all, is_lost: self.is_lost }
     }
 }
 
 impl fmt::Debug for Invariants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|each| each.name())).finish()
+        f.debug_list().entries(self.all.iter().map(|each| each.name())).finish()
     }
 }
 
 impl Invariants {
     pub fn add(&mut self, invariant: Box<dyn Invariant>) {
-        self.0.push(invariant);
+        self.all.push(invariant);
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
+    }
+
+    /// More is lost than must survive, if it is so.
+    pub fn lost(&mut self, is_lost: bool) {
+        self.is_lost |= is_lost;
     }
 
     /// `unless_told`: how often it counts for those who do not say so themselves.
@@ -92,7 +102,11 @@ impl Invariants {
         unless_told: u64,
         mut look: impl FnMut(&mut dyn Invariant) -> Result<(), String>,
     ) {
-        for invariant in &mut self.0 {
+        let is_lost = self.is_lost;
+        for invariant in &mut self.all {
+            if is_lost && invariant.promise() == Check::UserInvariant {
+                continue;
+            }
             let before = invariant.judged();
             let result = look(&mut **invariant);
             match (result, before.zip(invariant.judged())) {

@@ -104,6 +104,7 @@ impl Checkers {
             return;
         }
         let Some(log) = partitions.get(&id).map(|ghost| &ghost.committed) else { return };
+        applications.invariants.lost(partitions.values().any(|ghost| ghost.excused));
         let stable: Offset = transactions.first_open(id).unwrap_or_else(|| log.end());
         let shown = transactions.shown(id);
         let mut is_new = false;
