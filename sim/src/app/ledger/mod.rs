@@ -86,7 +86,7 @@ impl AppKind for LedgerKind {
         let reader = || Reader::new(requests.clone(), postings.clone());
         // Of what one event breaks, the first is told: the plainest.
         let mut all: Vec<Box<dyn Invariant>> = vec![
-            Box::new(Readable { requests: requests.clone(), postings: postings.clone() }),
+            Box::new(Readable::new(requests.clone(), postings.clone())),
             Box::new(NoDoubleSpend::new(reader())),
             Box::new(FundingLimit::new(reader())),
             Box::new(NoOverdraft::new(reader(), self.limit)),
