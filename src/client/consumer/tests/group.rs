@@ -314,7 +314,14 @@ fn a_forgotten_member_joins_again_only_when_its_application_has_let_go() {
     assert_eq!(told(&mut script), Some(Rebalance::Revoked(orders(&[0]))));
     beat(&mut script, ErrorCode::UnknownMemberId);
     assert!(!is_asked(&script, is_join), "its application still works on it");
-    script.call(5, Op::Commit(None));
+    let position = Position {
+        topic: "orders".into(),
+        partition: 0,
+        offset: Offset(5),
+        leader_epoch: LeaderEpoch::NONE,
+        metadata: None,
+    };
+    script.call(5, Op::Commit(Some(vec![position])));
     assert_eq!(script.take_returned(), [(5, Outcome::Failed(ErrorCode::RebalanceInProgress))]);
     assert_eq!(told(&mut script), None);
     asked_of(&mut script, is_join);
