@@ -27,7 +27,7 @@ fn every_kind_keeps_what_its_mode_promises() {
         for mode in MODES {
             let set = [
                 format!("app.0.delivery={mode}"),
-                "phases.safety=8s".into(),
+                "phases.safety=15s".into(),
                 format!("require={require:?}"),
             ];
             let scenario = load(name, &set).unwrap_or_else(|error| panic!("{name}: {error}"));
