@@ -264,12 +264,15 @@ fn useless(
         let what = format!("this {} is {} only", app.name, delivery.print());
         return Some(("delivery", what, "take it out"));
     }
+    // Where the kind decides, it has a use for these in another design.
+    if app.kind.delivery().is_some() {
+        return None;
+    }
     if has("workers") && app.is_exactly_once() {
         let what = "a transaction takes its records one after another";
         return Some(("workers", what.into(), "take it out"));
     }
-    // Where the kind decides, a ledger of another design has no use for it.
-    if app.changelog.is_some() && app.kind.delivery().is_none() && !app.is_exactly_once() {
+    if app.changelog.is_some() && !app.is_exactly_once() {
         let cure = "set delivery = \"exactly-once\", or take it out";
         return Some(("changelog", "only exactly-once keeps its state there".into(), cure));
     }

@@ -130,19 +130,6 @@ fn a_graceful_stop_finishes_what_holds_back_the_position_of_what_is_done() {
 }
 
 #[test]
-fn what_is_given_back_is_committed_with_what_comes_before_it() {
-    let mut rig = Rig::new(setup(Delivery::AtLeastOnce), copy());
-    rig.assigned(&[0]);
-    // The second one waits for the first, the third for nobody.
-    rig.polled([record(0, 5, "a", "1"), record(0, 6, "a", "2"), record(0, 7, "b", "3")].into());
-    assert_eq!(rig.calls(), ["send out a=1", "send out b=3"]);
-    rig.rebalanced(Rebalance::Revoked([("in".into(), 0)].into()));
-    rig.sent();
-    rig.sent();
-    assert_eq!(rig.calls(), ["commit 0@6"]);
-}
-
-#[test]
 fn a_restorer_that_cannot_poll_yet_waits_before_it_tries_again() {
     let mut setup = setup(Delivery::ExactlyOnce);
     setup.changelog = Some("log".into());
