@@ -35,6 +35,7 @@ pub fn setup(delivery: Delivery) -> AppSetup {
 }
 
 /// An engine whose clients are the test.
+#[derive(Clone)]
 pub struct Rig<P> {
     pub engine: Engine<P>,
     pub now: Now,
@@ -63,6 +64,20 @@ pub fn record(partition: i32, offset: i64, key: &str, value: &str) -> ConsumedRe
     }
 }
 
+impl Ask {
+    /// What an answer to it is about; a new producer is no question.
+    pub fn purpose(&self) -> Option<&Purpose> {
+        match self {
+            Ask::Consumer(purpose, _)
+            | Ask::Producer(purpose, _)
+            | Ask::Restorer(purpose, _)
+            | Ask::Admin(purpose, _)
+            | Ask::Store(purpose, _) => Some(purpose),
+            Ask::RenewProducer => None,
+        }
+    }
+}
+
 impl<P: Processor> Rig<P> {
     /// Subscribed, and polling.
     pub fn new(setup: AppSetup, processor: P) -> Self {
@@ -85,23 +100,10 @@ impl<P: Processor> Rig<P> {
 
     /// Answers the oldest question of that kind.
     pub fn answer(&mut self, which: impl Fn(&Purpose) -> bool, outcome: Outcome) {
-        let index = self.asks.iter().position(|ask| match ask {
-            Ask::Consumer(purpose, _)
-            | Ask::Producer(purpose, _)
-            | Ask::Restorer(purpose, _)
-            | Ask::Admin(purpose, _) => which(purpose),
-            Ask::Store(purpose, _) => which(purpose),
-            Ask::RenewProducer => false,
-        });
+        let index = self.asks.iter().position(|ask| ask.purpose().is_some_and(&which));
         let index = index.unwrap_or_else(|| panic!("not asked: {:?}", self.asks));
-        let purpose = match self.asks.remove(index) {
-            Ask::Consumer(purpose, _)
-            | Ask::Producer(purpose, _)
-            | Ask::Restorer(purpose, _)
-            | Ask::Admin(purpose, _) => purpose,
-            Ask::Store(purpose, _) => purpose,
-            Ask::RenewProducer => panic!("a new producer is no question"),
-        };
+        let asked = self.asks.remove(index);
+        let purpose = asked.purpose().expect("a question was looked for").clone();
         self.turn(|engine, now, todo| engine.returned(now, purpose, &outcome, todo));
     }
 

@@ -1,5 +1,6 @@
 mod exactly_once;
 mod store;
+mod table;
 
 use alloc::sync::Arc;
 
