@@ -51,6 +51,12 @@ impl Transaction {
         matches!(self.stage, Stage::Between | Stage::Fresh { .. })
     }
 
+    /// How far it is.
+    #[cfg(test)]
+    pub fn stage_name(&self) -> alloc::string::String {
+        alloc::format!("{:?}", self.stage)
+    }
+
     /// Whether it is known what became of the last transaction.
     pub fn is_known(&self) -> bool {
         !matches!(self.stage, Stage::Fresh { .. } | Stage::Initialising)

@@ -476,7 +476,7 @@ fn a_member_whose_application_does_not_poll_leaves_until_it_does() {
     asked_of(&mut script, is_join);
 }
 
-fn led(epoch: i32, assignment: Option<&[i32]>) -> Response {
+pub(super) fn led(epoch: i32, assignment: Option<&[i32]>) -> Response {
     let topic = |partitions: &[i32]| -> TopicPartitions {
         vec![(crate::client::testing::topic_id(), partitions.to_vec())]
     };

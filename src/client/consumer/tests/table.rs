@@ -1,15 +1,17 @@
-//! The transition table of a member of a classic group, as the code has it: what each trigger makes
-//! of it, what it asks then, and what its application is told.
+//! The transition tables of a member of a group, of the classic protocol and of KIP-848's, as the
+//! code has them: what each trigger makes of it, what it asks then, and what its application is
+//! told.
 
 use std::fmt::Write as _;
 use std::format;
 use std::string::String;
 
 use super::group::{
-    asked_of, beaten, is_beat, is_join, is_sync, joined, member_with, round, settings, synced, told,
+    asked_of, beaten, is_beat, is_join, is_sync, joined, led, member_with, round, settings, synced,
+    told,
 };
 use super::*;
-use crate::config::AssignmentStrategy;
+use crate::config::{AssignmentStrategy, GroupProtocol};
 use crate::message::Api;
 use crate::message::group::JoinGroupRequest;
 
@@ -55,12 +57,7 @@ const TRIGGERS: &[Trigger] = &[
     ("Heartbeat: IllegalGeneration", |s| beat(s, ErrorCode::IllegalGeneration)),
     ("Heartbeat: UnknownMemberId", |s| beat(s, ErrorCode::UnknownMemberId)),
     ("Heartbeat: FencedInstanceId", |s| beat(s, ErrorCode::FencedInstanceId)),
-    ("connection lost", |s| {
-        let conn = s.unanswered[0].conn;
-        s.hang_up(conn);
-        s.pass(ms(100));
-        true
-    }),
+    ("connection lost", hang_up),
     ("a poll", |_| true),
     ("no poll for long", |s| {
         s.pass(secs(301));
@@ -123,6 +120,14 @@ fn shown(script: &mut Script<Consumer>) -> String {
                 (Api::LeaveGroup, "leave"),
                 (Api::FindCoordinator, "look up"),
             ];
+            if let Request::ConsumerGroupHeartbeat(request) = &*asked.request {
+                let owned = request.owned.iter().flatten().map(|(_, list)| list.len());
+                let owned = request.owned.as_ref().map(|_| owned.sum::<usize>());
+                let owned = owned.map_or("as before".into(), |count| format!("{count}"));
+                write!(line, " +beat in {}, holds {owned}", request.member_epoch)
+                    .expect("text grows");
+                continue;
+            }
             let api = asked.request.api();
             if let Some((_, name)) = names.iter().find(|(named, _)| *named == api) {
                 write!(line, " +{name}").expect("text grows");
@@ -144,12 +149,79 @@ fn shown(script: &mut Script<Consumer>) -> String {
     line
 }
 
-#[test]
-fn the_transition_table_is_known() {
+fn hang_up(script: &mut Script<Consumer>) -> bool {
+    let Some(conn) = script.unanswered.front().map(|asked| asked.conn) else { return false };
+    script.hang_up(conn);
+    script.pass(ms(100));
+    true
+}
+
+fn lead(script: &mut Script<Consumer>, epoch: i32, assignment: Option<&[i32]>) -> bool {
+    answer(script, is_beat, led(epoch, assignment))
+}
+
+fn refuse(script: &mut Script<Consumer>, error: ErrorCode) -> bool {
+    let Response::ConsumerGroupHeartbeat(mut refused) = led(0, None) else { panic!("built so") };
+    refused.error = error;
+    answer(script, is_beat, Response::ConsumerGroupHeartbeat(refused))
+}
+
+/// Of a member of the KIP-848 protocol.
+const LED_TRIGGERS: &[Trigger] = &[
+    ("ok, as before", |s| lead(s, 1, None)),
+    ("ok, a later epoch", |s| lead(s, 2, None)),
+    ("ok, 0 and 1", |s| lead(s, 1, Some(&[0, 1]))),
+    ("ok, only 0", |s| lead(s, 1, Some(&[0]))),
+    ("ok, nothing", |s| lead(s, 2, Some(&[]))),
+    ("FencedMemberEpoch", |s| refuse(s, ErrorCode::FencedMemberEpoch)),
+    ("UnknownMemberId", |s| refuse(s, ErrorCode::UnknownMemberId)),
+    ("UnreleasedInstanceId", |s| refuse(s, ErrorCode::UnreleasedInstanceId)),
+    ("NotCoordinator", |s| refuse(s, ErrorCode::NotCoordinator)),
+    ("GroupMaxSizeReached", |s| refuse(s, ErrorCode::GroupMaxSizeReached)),
+    ("connection lost", hang_up),
+    ("a poll", |_| true),
+    ("no poll for long", |s| {
+        s.pass(secs(301));
+        true
+    }),
+];
+
+fn led_starts() -> Vec<(&'static str, Script<Consumer>)> {
+    let config = ConsumerConfig {
+        group_protocol: GroupProtocol::Consumer,
+        enable_auto_commit: false,
+        request_timeout: secs(400),
+        ..settings()
+    };
+    let joining = member_with(config, None, Defects::NONE);
+    let mut member = joining.clone();
+    lead(&mut member, 1, Some(&[0, 1]));
+    told(&mut member);
+    lead(&mut member, 1, None);
+    member.pass(secs(6));
+    let mut giving_up = member.clone();
+    lead(&mut giving_up, 1, Some(&[0]));
+    giving_up.pass(secs(6));
+    let mut given_up = giving_up.clone();
+    lead(&mut given_up, 1, None);
+    told(&mut given_up);
+    told(&mut given_up);
+    let mut put_out = member.clone();
+    refuse(&mut put_out, ErrorCode::FencedMemberEpoch);
+    vec![
+        ("Joining, heartbeat in flight", joining),
+        ("Member with 0 and 1, heartbeat in flight", member),
+        ("Has to give up 1, heartbeat in flight", giving_up),
+        ("Has given up 1, and says so", given_up),
+        ("Put out, and has not told so", put_out),
+    ]
+}
+
+fn table(starts: Vec<(&'static str, Script<Consumer>)>, triggers: &[Trigger]) -> String {
     let mut table = String::from("what it may commit as, what it holds, +what it asks\n");
-    for (name, start) in starts() {
+    for (name, start) in starts {
         writeln!(table, "{name}").expect("text grows");
-        for (what, trigger) in TRIGGERS {
+        for (what, trigger) in triggers {
             let mut script = start.clone();
             if !trigger(&mut script) {
                 continue;
@@ -158,5 +230,15 @@ fn the_transition_table_is_known() {
             writeln!(table, "  {what:<32} -> {}", shown(&mut script)).expect("text grows");
         }
     }
-    insta::assert_snapshot!(table);
+    table
+}
+
+#[test]
+fn the_transition_table_is_known() {
+    insta::assert_snapshot!(table(starts(), TRIGGERS));
+}
+
+#[test]
+fn the_transition_table_of_a_member_that_is_led_is_known() {
+    insta::assert_snapshot!(table(led_starts(), LED_TRIGGERS));
 }
