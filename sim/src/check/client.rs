@@ -277,12 +277,13 @@ impl Ledger {
     pub fn ended(
         &self,
         excused: impl Fn(PartitionId) -> bool,
+        is_to_read: impl Fn(u32, PartitionId) -> bool,
         unread: impl Fn(PartitionId, Offset, Offset) -> Option<String>,
         tally: &mut Tally,
     ) {
         for ((consumer, id), next) in &self.cursors {
             let Some(end) = self.acknowledged.get(id) else { continue };
-            if excused(*id) {
+            if excused(*id) || !is_to_read(*consumer, *id) {
                 continue;
             }
             let unread = if next < end { unread(*id, *next, *end) } else { None };

@@ -662,7 +662,12 @@ impl Checkers {
 
     /// The run is over, and consumers had time to read everything.
     pub fn ended(&mut self) {
-        let Checkers { ledger, partitions, transactions, settings, tally, .. } = self;
+        let Checkers { ledger, partitions, transactions, settings, groups, image, tally, .. } =
+            self;
+        let is_to_read = |consumer, id: PartitionId| {
+            let named = image.topics.get(&id.topic).map(|topic| (topic.name.clone(), id.partition));
+            named.is_none_or(|named| groups.is_to_read(consumer, &named))
+        };
         let unread = |id, from, to| {
             let committed = &partitions.get(&id)?.committed;
             let readable =
@@ -670,7 +675,7 @@ impl Checkers {
             client::skipped(committed, from, to, &readable)
         };
         let excused = |id| partitions.get(&id).is_none_or(|ghost| ghost.excused);
-        ledger.ended(excused, unread, tally);
+        ledger.ended(excused, is_to_read, unread, tally);
         self.transactions_ended();
         self.applications_ended();
         self.cycles.judge(&mut self.tally);

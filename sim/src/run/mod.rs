@@ -208,7 +208,11 @@ impl Run {
             Token::DiskGoesOn(process) => self.world.stall_disk(process, false),
             Token::Supervise(process) => self.supervise(process),
             Token::Replay => self.replay_due(),
-            Token::Client(process) => self.workload.timer(&mut self.world, process),
+            Token::Client(process) => {
+                self.workload.timer(&mut self.world, process);
+                // At once: the run may end before anybody is answered.
+                self.tell_checkers();
+            }
             Token::Feed(feed) => self.feed_due(feed),
         }
     }

@@ -61,6 +61,15 @@ impl Membership {
         generation < note.generation && known.is_none_or(|known| known.epoch > generation)
     }
 
+    /// Whether a reader is to go on with a partition: it is in no group, or its group has not given
+    /// the partition to somebody else, which it may not know yet.
+    pub fn is_to_read(&self, client: u32, partition: &Named) -> bool {
+        let Some(believer) = self.believers.get(&client) else { return true };
+        let Some(group) = self.groups.get(&believer.group) else { return true };
+        let own = group.members.iter().find(|each| each.member == believer.member);
+        own.is_some_and(|own| own.assigned.contains(partition))
+    }
+
     /// G4. An offset was accepted, outside of a transaction: the records of the log are noted in
     /// its order, so the group is as it was when the offset was accepted.
     pub fn check_commit(&self, note: &OffsetNote, tally: &mut Tally) {

@@ -41,6 +41,12 @@ impl Groups {
         self.offsets.committed(group, partition)
     }
 
+    /// Whether a reader is to go on with a partition.
+    #[must_use]
+    pub fn is_to_read(&self, client: u32, partition: &Named) -> bool {
+        self.membership.is_to_read(client, partition)
+    }
+
     /// How many offsets it remembers.
     #[must_use]
     pub fn size(&self) -> usize {

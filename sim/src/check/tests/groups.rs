@@ -121,6 +121,36 @@ fn g3_a_marker_brings_back_an_older_record() {
 }
 
 #[test]
+fn j8_a_member_need_not_read_on_what_its_group_gave_to_another() {
+    for (owner, codes) in [("a", &["J8"][..]), ("b", &[])] {
+        let mut t = Cluster::new();
+        t.begin(0);
+        for number in [1, 2] {
+            let at = t.data(P0, 0, 0, &ids(&[number]));
+            t.checkers.acknowledged(&"orders".into(), 0, ids(&[number])[0], Offset(at));
+        }
+        t.decide(1, true);
+        t.marker(P0, 1, true);
+        t.checkers.rebalanced(1, "g", &assigned("a", 1, &[0]));
+        let value = Some(ids(&[1])[0].to_value(16));
+        let record = ConsumedRecord {
+            topic: "orders".into(),
+            partition: 0,
+            offset: Offset(0),
+            timestamp: Timestamp(1),
+            key: None,
+            value,
+            headers: [].into(),
+        };
+        t.checkers.polled(1, &[record]);
+        t.group(2, &[(owner, 2, &[0])]);
+        t.checkers.ended();
+        let found: Vec<_> = t.codes().into_iter().filter(|code| *code == "J8").collect();
+        assert_eq!(found, codes, "{owner}");
+    }
+}
+
+#[test]
 fn g4_an_offset_of_a_member_of_an_earlier_generation() {
     let mut t = Cluster::new();
     t.group(2, &[("b", 2, &[0])]);
