@@ -41,6 +41,7 @@ use seedlog::record::{self, BatchHeader};
 use seedlog::time::Instant;
 
 use application::Applications;
+pub(crate) use application::claim;
 #[cfg(test)]
 pub use application::testing;
 pub use application::{

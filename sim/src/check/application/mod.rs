@@ -22,6 +22,7 @@ pub use fold::DeterministicFold;
 pub use invariant::{Invariant, Invariants};
 use pipeline::Pipelines;
 pub use pipeline::{Content, Function, Pipeline, Promise};
+pub(crate) use posted::claim;
 pub use posted::{Posted, Reader};
 pub use values::Values;
 

@@ -14,7 +14,7 @@ use seedlog::client::app::ledger::{EXTERNAL, TRANSIT};
 use seedlog::event::Event;
 use seedlog::time::Instant;
 
-use super::super::application::{Invariant, Posted, Reader, Visible};
+use super::super::application::{Invariant, Posted, Reader, Visible, claim};
 use super::super::tally::Check;
 use super::graph::{Cycle, Dependency, Graph};
 
@@ -141,29 +141,7 @@ fn told(
 }
 
 impl Invariant for LedgerCycles {
-    fn name(&self) -> &str {
-        "LedgerCycles"
-    }
-
-    fn promise(&self) -> Check {
-        Check::StaleRead
-    }
-
-    fn judged(&self) -> Option<u64> {
-        Some(self.judged)
-    }
-
-    fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
-        self.reader.visible(visible).map_or(Ok(()), |posted| self.moved(&posted))
-    }
-
-    fn noted(&mut self, event: &Event, at: Instant) -> Result<(), String> {
-        self.reader.noted(event, at).iter().try_for_each(|posted| self.moved(posted))
-    }
-
-    fn clone_box(&self) -> Box<dyn Invariant> {
-        Box::new(self.clone())
-    }
+    claim!(LedgerCycles, StaleRead);
 }
 
 #[cfg(test)]

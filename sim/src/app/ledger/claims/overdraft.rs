@@ -7,8 +7,7 @@ use seedlog::client::app::ledger::{EXTERNAL, TRANSIT};
 use seedlog::event::Event;
 use seedlog::time::Instant;
 
-use super::claim;
-use crate::check::{Check, Invariant, Posted, Reader, Visible};
+use crate::check::{Check, Invariant, Posted, Reader, Visible, claim};
 
 /// Changes of an account that a report may name.
 const REMEMBERED: usize = 64;

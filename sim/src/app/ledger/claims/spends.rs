@@ -9,8 +9,7 @@ use seedlog::client::app::ledger::format::Action;
 use seedlog::event::Event;
 use seedlog::time::Instant;
 
-use super::claim;
-use crate::check::{Check, Invariant, Posted, Reader, Visible};
+use crate::check::{Check, Invariant, Posted, Reader, Visible, claim};
 
 /// Each request has one accepted set of postings at most, however often it is sent.
 #[derive(Clone)]
