@@ -150,7 +150,10 @@ fn marks(reports: &[Report]) -> String {
     let runs = |mark: &Mark| reports.iter().filter(|report| report.reached(*mark) > 0).count();
     let (reached, never): (Vec<&Mark>, Vec<&Mark>) =
         Mark::ALL.iter().partition(|mark| runs(mark) > 0);
-    let mut text = String::from("marks reached, in so many runs:\n");
+    let mut text = String::from(match reached.is_empty() {
+        true => "marks reached: none\n",
+        false => "marks reached, in so many runs:\n",
+    });
     for mark in reached {
         let _ = writeln!(text, "  {:<34} {:>6}", mark.name(), runs(mark));
     }
