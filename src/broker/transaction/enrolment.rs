@@ -265,6 +265,9 @@ fn is_retriable(error: ErrorCode) -> bool {
             | ErrorCode::CoordinatorLoadInProgress
             | ErrorCode::CoordinatorNotAvailable
             | ErrorCode::NotCoordinator
+            // Its metadata is behind ours: the partition is here.
+            | ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::OperationNotAttempted
     )
 }
 

@@ -11,7 +11,7 @@ use crate::coordinator::{Context, Journal, Requester, shard_of};
 use crate::defect::Defect;
 use crate::error::ErrorCode;
 use crate::event::TransactionState;
-use crate::ids::{ProducerEpoch, ProducerId, TopicName};
+use crate::ids::{PartitionId, ProducerEpoch, ProducerId, TopicName};
 use crate::machine::Effects;
 use crate::message::coordinator::CoordinatorKind;
 use crate::message::produce::{InitProducerIdRequest, InitProducerIdResponse};
@@ -181,6 +181,19 @@ impl TransactionCoordinator {
                 transactions: alloc::vec![(Arc::clone(id), results)],
             })
         };
+        // All or nothing: of what cannot be ended nothing is begun.
+        let is_known = |(topic, partition): &(TopicName, i32)| {
+            let id = ctx.image.names.get(topic);
+            id.and_then(|id| ctx.image.partition(PartitionId { topic: *id, partition: *partition }))
+                .is_some()
+        };
+        if !add.partitions.iter().all(is_known) {
+            let error = |at: &(TopicName, i32)| match is_known(at) {
+                true => ErrorCode::OperationNotAttempted,
+                false => ErrorCode::UnknownTopicOrPartition,
+            };
+            return respond(asked.to, done(&error), out);
+        }
         let entry = match self.claimed(id, session) {
             Ok(entry) => entry,
             Err(error) => return respond(asked.to, done(&|_| error), out),

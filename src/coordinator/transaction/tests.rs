@@ -4,6 +4,7 @@ use std::string::String;
 use super::decide::{End, Ending};
 use super::*;
 use crate::config::BrokerConfig;
+use crate::coordinator::group::tests::rig;
 use crate::defect::Defects;
 use crate::event::Event;
 use crate::ids::{ConnId, CorrelationId, NodeId, ProducerId};
@@ -63,8 +64,9 @@ macro_rules! with_ctx {
     ($desk:expr, |$ctx:ident, $coordinator:ident, $log:ident, $out:ident| $call:expr) => {{
         let Desk { coordinator: $coordinator, log: $log, config, defects, now, out: $out } =
             &mut *$desk;
-        let image = Arc::new(Image::default());
-        let (image, node) = (&image, NodeId(1));
+        let mut image = Image::default();
+        rig::topic(&mut image, "orders", 1, 2);
+        let (image, node) = (&Arc::new(image), NodeId(1));
         let $ctx = &Context { now: *now, node, image, config, defects: *defects };
         $call
     }};
@@ -429,6 +431,22 @@ fn the_last_epoch_fences_too() {
         panic!("an open transaction")
     };
     assert_eq!((entry.producer_epoch.0, rotates), (5, true));
+}
+
+#[test]
+fn of_partitions_that_are_not_all_known_none_is_added() {
+    let mut desk = Desk::new();
+    desk.bring_to(TransactionState::Empty);
+    let Request::AddPartitionsToTxn(mut request) = add(desk.session(), false) else { panic!() };
+    let added = &mut request.transactions[0].partitions;
+    added.extend([("orders".into(), 2), ("payments".into(), 0)]);
+    desk.ask(Request::AddPartitionsToTxn(request));
+    let answers = desk.answers();
+    let [Response::AddPartitionsToTxn(answer)] = &*answers else { panic!("{answers:?}") };
+    let errors: Vec<ErrorCode> = answer.transactions[0].1.iter().map(|at| at.2).collect();
+    let unknown = ErrorCode::UnknownTopicOrPartition;
+    assert_eq!(errors, [ErrorCode::OperationNotAttempted, unknown, unknown]);
+    assert_eq!(desk.state(), TransactionState::Empty);
 }
 
 #[test]

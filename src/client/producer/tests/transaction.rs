@@ -166,6 +166,29 @@ fn version_1_tells_the_coordinator_before_it_sends_and_keeps_its_epoch() {
 }
 
 #[test]
+fn an_enrolment_without_effect_is_tried_again_but_not_for_an_abort() {
+    let mut script = ready(V1, Defects::NONE);
+    script.call(100, Op::BeginTransaction);
+    script.call(1, record("a"));
+    let refused = |errors: [ErrorCode; 2]| {
+        let each = errors.into_iter().map(|error| ("orders".into(), 0, error));
+        let transactions = vec![("p1".into(), each.collect())];
+        let error = ErrorCode::None;
+        Response::AddPartitionsToTxn(AddPartitionsToTxnResponse { error, transactions })
+    };
+    let (other, unknown) = (ErrorCode::OperationNotAttempted, ErrorCode::UnknownTopicOrPartition);
+    let add = next(&mut script, (2, "AddPartitionsToTxn"));
+    script.answer(&add, refused([other, unknown]));
+    script.pass(secs(1));
+    let add = next(&mut script, (2, "AddPartitionsToTxn"));
+    script.call(102, Op::AbortTransaction);
+    script.answer(&add, refused([unknown, other]));
+    let dropped = Outcome::Failed(ErrorCode::TransactionAbortable);
+    assert_eq!(script.take_returned(), [(100, Outcome::Done), (1, dropped), (102, Outcome::Done)]);
+    assert!(script.unanswered.is_empty(), "the coordinator knows of no transaction");
+}
+
+#[test]
 fn an_empty_transaction_is_nobodys_business() {
     let mut script = ready(V2, Defects::NONE);
     for (call, end) in [(1, Op::CommitTransaction), (2, Op::AbortTransaction)] {

@@ -44,6 +44,7 @@ const fn verdict(error: ErrorCode) -> Verdict {
             | ErrorCode::OffsetMetadataTooLarge
             | ErrorCode::InvalidCommitOffsetSize
             | ErrorCode::InvalidTopicException
+            | ErrorCode::OperationNotAttempted
     );
     if abortable { Verdict::Abort } else { Verdict::Fatal }
 }
@@ -53,14 +54,19 @@ const fn is_final(error: ErrorCode) -> bool {
     !is_retriable(error) || matches!(error, ErrorCode::ConcurrentTransactions)
 }
 
-/// The first error of an answer; none if it answers another question.
+/// The one of an answer's errors that counts.
+fn worst(errors: impl Iterator<Item = ErrorCode> + Clone) -> ErrorCode {
+    let errors = errors.filter(|error| !error.is_ok());
+    let first = errors.clone().next().unwrap_or(ErrorCode::None);
+    // What was left out because of another partition says nothing beside that one's error, and what
+    // ends the transaction counts before what only needs patience.
+    let mut reasons = errors.filter(|error| *error != ErrorCode::OperationNotAttempted).peekable();
+    let reason = reasons.peek().copied().unwrap_or(first);
+    reasons.find(|error| !is_retriable(*error)).unwrap_or(reason)
+}
+
+/// The error of an answer that counts; none if it answers another question.
 fn told(step: Step, response: &Response) -> Option<ErrorCode> {
-    let worst = |errors: &mut dyn Iterator<Item = ErrorCode>| {
-        let mut errors = errors.filter(|error| !error.is_ok()).peekable();
-        let first = errors.peek().copied().unwrap_or(ErrorCode::None);
-        // What ends the transaction counts before what only needs patience.
-        errors.find(|error| !is_retriable(*error)).unwrap_or(first)
-    };
     if let (Step::Init, Response::InitProducerId(answer)) = (step, response) {
         return Some(answer.error);
     }
@@ -69,13 +75,13 @@ fn told(step: Step, response: &Response) -> Option<ErrorCode> {
             return Some(answer.error);
         }
         let each = answer.transactions.iter().flat_map(|(_, partitions)| partitions);
-        return Some(worst(&mut each.map(|(_, _, error)| *error)));
+        return Some(worst(each.map(|(_, _, error)| *error)));
     }
     if let (Step::AddOffsets, Response::AddOffsetsToTxn(answer)) = (step, response) {
         return Some(answer.error);
     }
     if let (Step::CommitOffsets, Response::TxnOffsetCommit(answer)) = (step, response) {
-        return Some(worst(&mut answer.partitions.iter().map(|(_, _, error)| *error)));
+        return Some(worst(answer.partitions.iter().map(|(_, _, error)| *error)));
     }
     if let (Step::End, Response::EndTxn(answer)) = (step, response) {
         return Some(answer.error);
@@ -116,6 +122,13 @@ impl Producer {
             error
         };
         match verdict(error) {
+            // An abort waits for no topic that is gone.
+            Verdict::Again
+                if error == ErrorCode::UnknownTopicOrPartition
+                    && transaction.state == State::Aborting =>
+            {
+                transaction.enrolling.clear();
+            }
             Verdict::Again => self.transaction_again(now),
             Verdict::Elsewhere => {
                 transaction.look_elsewhere(step);
