@@ -75,7 +75,12 @@ pub struct Surroundings<'a> {
 /// # Errors
 /// The first thing that is wrong, with its place and its cure.
 pub fn apps(root: &mut Table<'_>, around: &Surroundings<'_>) -> Result<Vec<Arc<AppTable>>, Error> {
-    root.tables("app")?.into_iter().map(|table| Ok(Arc::new(app(table, around)?))).collect()
+    let mut apps = Vec::new();
+    for table in root.tables("app")? {
+        let app = app(table, around, &apps)?;
+        apps.push(Arc::new(app));
+    }
+    Ok(apps)
 }
 
 /// Reads all `[[feed]]`.
@@ -148,12 +153,29 @@ struct Places {
     group: Place,
 }
 
+/// One of an application's inputs that what it writes comes back to, by way of the others.
+fn comes_back<'a>(app: &'a AppTable, others: &'a [Arc<AppTable>]) -> Option<&'a TopicName> {
+    let mut reached: Vec<&TopicName> = app.output.iter().collect();
+    let mut next = 0;
+    while let Some(topic) = reached.get(next).copied() {
+        next += 1;
+        let readers = others.iter().filter(|other| other.input.contains(topic));
+        for output in readers.flat_map(|reader| reader.output.iter().chain(&reader.changelog)) {
+            if !reached.contains(&output) {
+                reached.push(output);
+            }
+        }
+    }
+    reached.into_iter().find(|topic| app.input.contains(topic))
+}
+
 /// Refuses an application that has nowhere to read or write, or nobody to be.
 fn has_its_topics(
     table: &Table<'_>,
     app: &AppTable,
     places: &Places,
     around: &Surroundings<'_>,
+    others: &[Arc<AppTable>],
 ) -> Result<(), Error> {
     if app.input.is_empty() {
         return Err(table.error(
@@ -175,6 +197,11 @@ fn has_its_topics(
     {
         let what = format!("it would work on what it writes itself: {topic:?}");
         return Err(table.error(key, place, what, "name another topic"));
+    }
+    if let Some(topic) = comes_back(app, others) {
+        let what = format!("by way of the applications above it comes back to {topic:?}");
+        let cure = "name a topic that none of them reads: records would go round for ever";
+        return Err(table.error("output", places.output, what, cure));
     }
     let partitions = |name: &TopicName| {
         around.topics.iter().find(|topic| topic.name == *name).map(|topic| topic.partitions)
@@ -201,7 +228,12 @@ fn has_its_topics(
     Ok(())
 }
 
-fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Error> {
+/// One `[[app]]`; the others are those before it.
+fn app(
+    mut table: Table<'_>,
+    around: &Surroundings<'_>,
+    others: &[Arc<AppTable>],
+) -> Result<AppTable, Error> {
     let (_, name) = kind(&mut table, "application", &around.registry.app_names())?;
     let kind = around.registry.app(&name).expect("the name is one of the registry");
     let places = Places {
@@ -227,7 +259,7 @@ fn app(mut table: Table<'_>, around: &Surroundings<'_>) -> Result<AppTable, Erro
         name: name.into(),
         kind,
     };
-    has_its_topics(&table, &app, &places, around)?;
+    has_its_topics(&table, &app, &places, around, others)?;
     let (path, prefix) = (table.nameless(), table.name(""));
     let mut settings = BTreeMap::new();
     for (place, key, value) in table.settings() {

@@ -226,6 +226,13 @@ fn an_application_without_its_topics_or_a_name_is_refused_in_one_line() {
             "13: app[0].changelog: it would work on what it writes itself: \"in\"; name another topic"
                 .into(),
         ),
+        (
+            app("copy", "input = \"in\"\noutput = \"out\"\n")
+                + &app("copy", "group = \"back\"\ninput = \"out\"\noutput = \"in\""),
+            "17: app[1].output: by way of the applications above it comes back to \"out\"; name a \
+             topic that none of them reads: records would go round for ever"
+                .into(),
+        ),
     ]);
 }
 
