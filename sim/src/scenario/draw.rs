@@ -16,17 +16,19 @@ pub struct Draw {
     /// `consumer.partition.assignment.strategy`.
     pub key: String,
     pub of: Vec<String>,
+    /// Its stream: others draw the same without it.
+    number: u64,
     place: Place,
 }
 
 impl Draw {
-    /// Reads all `[[draw]]`.
+    /// Reads all `[[draw]]` but those whose setting a `--set` gives.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place and its cure.
-    pub(super) fn read(root: &mut Table<'_>) -> Result<Vec<Draw>, Error> {
+    pub(super) fn read(root: &mut Table<'_>, overrides: &[String]) -> Result<Vec<Draw>, Error> {
         let tables = root.tables("draw")?;
-        let read = |mut table: Table<'_>| {
+        let read = |(number, mut table): (u64, Table<'_>)| {
             let place = table.place_of("key");
             let key = table.string("key")?.unwrap_or_default();
             let of: Vec<String> = table.strings("of")?.into_iter().map(|(_, text)| text).collect();
@@ -35,9 +37,20 @@ impl Draw {
                 return Err(table.error("of", place, "nothing to draw", cure));
             }
             table.end()?;
-            Ok(Draw { key, of, place })
+            Ok(Draw { key, of, number, place })
         };
-        tables.into_iter().map(read).collect()
+        let mut draws: Vec<Draw> = (0..).zip(tables).map(read).collect::<Result<_, _>>()?;
+        draws.retain(|draw| !overrides.iter().any(|set| draw.is_settled(set)));
+        Ok(draws)
+    }
+
+    /// Whether a `--set` says what would be drawn, for all or for one application.
+    fn is_settled(&self, set: &str) -> bool {
+        let key = set.split_once('=').map_or(set, |(key, _)| key).trim();
+        let of_app = key.strip_prefix("app.").and_then(|key| key.split_once('.'));
+        let of_apps = self.key.split_once('.').filter(|(section, _)| *section != "group");
+        key == self.key
+            || of_app.is_some_and(|(_, own)| of_apps.is_some_and(|(_, name)| own == name))
     }
 
     /// Tries everything that may be drawn.
@@ -64,8 +77,8 @@ impl Scenario {
             return Arc::clone(self);
         }
         let mut own = Scenario::clone(self);
-        for (number, draw) in (0..).zip(&self.draws) {
-            let mut rng: Rng = seed.stream("draw", number, 0);
+        for draw in &self.draws {
+            let mut rng: Rng = seed.stream("draw", draw.number, 0);
             let value = &draw.of[rng.index(draw.of.len())];
             own.set(&draw.key, value).expect("it was tried when it was read");
             own.drawn.push((draw.key.clone(), value.clone()));
@@ -171,6 +184,23 @@ mod tests {
         seen.sort_by(|one, other| one.drawn.cmp(&other.drawn));
         seen.dedup_by(|one, other| one.drawn == other.drawn);
         assert_eq!(seen.len(), 4, "all combinations");
+    }
+
+    #[test]
+    fn what_is_set_is_not_drawn_and_the_rest_is_drawn_as_before() {
+        let text = "# Whoever assigns.\n[workload]\nconsumers = 2\n[group]\nmembers = 2\n\
+                    [[draw]]\nkey = \"consumer.partition.assignment.strategy\"\n\
+                    of = [\"range\", \"sticky\"]\n\
+                    [[draw]]\nkey = \"group.static\"\nof = [\"true\", \"false\"]\n";
+        let set = "consumer.partition.assignment.strategy=roundrobin";
+        let drawn = |overrides: &[String], seed| {
+            let scenario = Scenario::parse("s.toml", text, overrides).expect("it reads");
+            Arc::new(scenario).drawn_by(Seed(seed)).drawn.clone()
+        };
+        for seed in 0..8 {
+            let [_, other] = &drawn(&[], seed)[..] else { panic!("it draws two") };
+            assert_eq!(drawn(&[set.into()], seed), [other.clone()]);
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Scenario {
             steps: script::steps(&mut root, &names)?,
             require: requirements(&mut root, &workload)?,
             violates: promises(&mut root)?,
-            draws: Draw::read(&mut root)?,
+            draws: Draw::read(&mut root, overrides)?,
             drawn: Vec::new(),
             group,
             transactions,
