@@ -63,13 +63,16 @@ impl<'a> Reader<'a> {
 }
 
 /// An offset as a file of its own (`log-start-offset-checkpoint`).
-pub(super) fn encode_offset(offset: crate::ids::Offset) -> Bytes {
+#[must_use]
+pub fn encode_offset(offset: crate::ids::Offset) -> Bytes {
     let mut out = writer();
     out.extend_from_slice(&offset.0.to_be_bytes());
     finish(out)
 }
 
-pub(super) fn decode_offset(bytes: &[u8]) -> Option<crate::ids::Offset> {
+/// The offset in such a file; none if it is damaged.
+#[must_use]
+pub fn decode_offset(bytes: &[u8]) -> Option<crate::ids::Offset> {
     let mut reader = Reader::open(bytes)?;
     let offset = crate::ids::Offset(reader.i64()?);
     (reader.is_empty() && offset.0 >= 0).then_some(offset)

@@ -27,6 +27,7 @@ use alloc::vec::Vec;
 
 pub use append::{Appended, Marker};
 pub use epochs::Epochs;
+pub use file::{decode_offset, encode_offset};
 pub use index::{BatchKind, BatchMeta};
 pub use producer::{Aborted, Numbered, Producer, Producers, SentBatch, Sequencing};
 pub use segment::Segment;
@@ -263,7 +264,7 @@ impl Log {
     }
 
     fn save_start(&self, out: &mut Effects) {
-        let value = file::encode_offset(self.start);
+        let value = encode_offset(self.start);
         out.push(Effect::Save { file: FileKey::LogStart(self.id), value });
     }
 

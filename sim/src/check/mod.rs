@@ -31,6 +31,7 @@ use seedlog::event::Event;
 use seedlog::ids::{
     BrokerEpoch, ConnId, CorrelationId, LogId, NodeId, Offset, PartitionId, TopicId, TopicName,
 };
+use seedlog::log;
 use seedlog::machine::{Effect, FileKey, LogName, Survived};
 use seedlog::message::Response;
 use seedlog::message::coordinator::CoordinatorKind;
@@ -330,6 +331,16 @@ impl Checkers {
                 }
                 None => {}
             },
+            // The batch that it begins in may stay on disk, which is all that `Trim` tells of.
+            Effect::Save { file: FileKey::LogStart(log), value } => {
+                if let (Some(GhostName::Partition(id)), Some(start)) =
+                    (self.name(node, *log), log::decode_offset(value))
+                {
+                    with_partition!(self, id, |partition, _around, _tally| {
+                        partition.deleted = partition.deleted.max(start);
+                    });
+                }
+            }
             Effect::Remove { log } => self.removed(node, *log),
             Effect::Note(event) => self.noted(node, event),
             Effect::Respond { to, correlation, response } => {

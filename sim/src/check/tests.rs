@@ -707,6 +707,16 @@ fn j5_only_what_is_deleted_may_be_left_out() {
 }
 
 #[test]
+fn j5_what_a_log_begins_behind_is_deleted_although_its_batch_is_there() {
+    let mut t = committed(&[batch(0, 0, &records(1, 3))]);
+    t.poll(0, records(1, 1)[0]);
+    let (file, value) = (FileKey::LogStart(DATA), log::encode_offset(Offset(2)));
+    t.effect(B1, Effect::Save { file, value });
+    t.poll(2, records(3, 1)[0]);
+    t.expect_nothing();
+}
+
+#[test]
 fn j6_a_poll_that_goes_back() {
     let mut t = committed(&[batch(0, 0, &records(1, 3))]);
     t.poll(0, records(1, 1)[0]);
