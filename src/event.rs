@@ -149,6 +149,8 @@ marks! {
     OutOfOrderRetried = "out-of-order-retried",
     /// A producer started its numbers over, under a higher epoch (KIP-360).
     ProducerEpochBumped = "producer-epoch-bumped",
+    /// The epochs of a producer id ran out, and its transactional id went on with another one.
+    ProducerIdRotated = "producer-id-rotated",
     /// A producer gave a batch up whose delivery timeout was over (KIP-91).
     BatchExpired = "batch-expired",
     /// A consumer learned that the log it had read was cut below its position (KIP-320).

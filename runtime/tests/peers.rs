@@ -38,9 +38,6 @@ const JAVA_DIFFERENCES: &[(&str, &str)] = &[
     ("at a time", "0 1700000000002"),
     // A group is of one protocol or of the other: none migrates while it lives.
     ("join consumers by the classic protocol", "23"),
-    // The abort takes an epoch of its own before the transaction's end takes the next: who was too
-    // late is fenced, and cannot take it for a retry of what it began itself.
-    ("commit after the timeout", "90"),
 ];
 
 fn here() -> PathBuf {

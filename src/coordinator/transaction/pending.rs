@@ -7,7 +7,7 @@ use crate::coordinator::transaction::{TransactionCoordinator, decide, record};
 use crate::coordinator::{Context, Journal, Requester};
 use crate::defect::Defect;
 use crate::error::ErrorCode;
-use crate::event::{Event, TransactionNote, TransactionState};
+use crate::event::{Event, Mark, TransactionNote, TransactionState};
 use crate::ids::{ConnId, Offset, ProducerId};
 use crate::machine::{Effect, Effects};
 use crate::message::{Request, Response, refusal};
@@ -98,6 +98,13 @@ impl TransactionCoordinator {
         let to = entry.as_ref().map_or(TransactionState::Dead, |entry| entry.state);
         let broken = ctx.defects.has(Defect::NewTxnBeforeComplete);
         assert!(broken || is_legal(from, to), "{id}: {from:?} is not followed by {to:?}");
+        if let Some(entry) = &entry {
+            let kept = self.entries.get(id).map(|known| known.producer_epoch);
+            let epoch = entry.producer_epoch;
+            // A log may hold what was written with another limit.
+            let given = epoch <= Self::rules(ctx).epoch_max || kept == Some(epoch);
+            assert!(given, "{id}: epoch {epoch} is beyond the greatest");
+        }
         let mut batch = Builder::new();
         let value = entry.as_ref().map(record::encode_value);
         batch.append(ctx.now.wall, Some(&record::encode_key(id)), value.as_deref());
@@ -131,6 +138,10 @@ impl TransactionCoordinator {
             Arc::make_mut(&mut self.entries).remove(id);
             return;
         };
+        let rotated = |known: &Arc<Entry>| known.producer_id != entry.producer_id;
+        if self.entries.get(id).is_some_and(rotated) {
+            out.note(Event::Sometimes(Mark::ProducerIdRotated));
+        }
         let decided = entry.is_prepared();
         self.insert(Arc::clone(id), Arc::new(entry));
         if let Some(waiting) = waiting {

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::coordinator::transaction::decide::{self, End, Ending, Init};
+use crate::coordinator::transaction::decide::{self, End, Ending, Init, Prepared, Session};
 use crate::coordinator::transaction::entry::Entry;
 use crate::coordinator::transaction::pending::{Waiting, refuse, respond};
 use crate::coordinator::transaction::{TransactionCoordinator, record};
@@ -123,7 +123,7 @@ impl TransactionCoordinator {
             Init::Write(entry) => Ok(entry),
             Init::Rotate => {
                 let new = journal.producer_id().ok_or(ErrorCode::CoordinatorLoadInProgress)?;
-                Ok(decide::rotate(&entry, new, timeout, rules))
+                Ok(decide::rotate(&entry, new, given.is_some(), timeout, rules))
             }
             Init::Abort => {
                 // KAFKA-5231: with the old epoch its producer could write behind the marker.
@@ -143,24 +143,12 @@ impl TransactionCoordinator {
         }
     }
 
-    /// The entry of a transactional id for whoever claims to be its producer.
-    fn claimed(
-        &self,
-        id: &str,
-        (producer_id, epoch): (ProducerId, ProducerEpoch),
-    ) -> Result<Arc<Entry>, ErrorCode> {
-        let entry = self.entries.get(id).ok_or(ErrorCode::InvalidProducerIdMapping)?;
-        if entry.producer_id != producer_id {
-            return Err(ErrorCode::InvalidProducerIdMapping);
-        }
-        // KAFKA-18660: the epoch may be about to change.
+    /// What is known of a transactional id, unless that is about to change (KAFKA-18660).
+    fn settled(&self, id: &str) -> Result<Arc<Entry>, ErrorCode> {
         if self.pending.contains_key(id) {
             return Err(ErrorCode::ConcurrentTransactions);
         }
-        if entry.producer_epoch != epoch {
-            return Err(ErrorCode::ProducerFenced);
-        }
-        Ok(Arc::clone(entry))
+        self.entries.get(id).map(Arc::clone).ok_or(ErrorCode::InvalidProducerIdMapping)
     }
 
     fn add_partitions(
@@ -194,25 +182,17 @@ impl TransactionCoordinator {
             };
             return respond(asked.to, done(&error), out);
         }
-        let entry = match self.claimed(id, session) {
-            Ok(entry) => entry,
-            Err(error) => return respond(asked.to, done(&|_| error), out),
-        };
         if add.verify_only {
+            let entry = self.settled(id);
             let verified = |at: &(TopicName, i32)| {
-                if entry.is_prepared() {
-                    ErrorCode::ConcurrentTransactions
-                } else if entry.state == TransactionState::Ongoing && entry.partitions.contains(at)
-                {
-                    ErrorCode::None
-                } else {
-                    ErrorCode::TransactionAbortable
-                }
+                let entry = entry.as_ref().map_err(|error| *error);
+                let verified = entry.and_then(|entry| decide::verify(entry, session, at));
+                verified.err().unwrap_or(ErrorCode::None)
             };
             return respond(asked.to, done(&verified), out);
         }
         let all = done(&|_| ErrorCode::None);
-        let added = self.enrol(ctx, journal, asked, (id, &entry), &add.partitions, all, out);
+        let added = self.enrol(ctx, journal, asked, (id, session), &add.partitions, all, out);
         if let Err(error) = added {
             respond(asked.to, done(&|_| error), out);
         }
@@ -229,14 +209,13 @@ impl TransactionCoordinator {
         let id = &add.transactional_id;
         let done = |error| Response::AddOffsetsToTxn(AddOffsetsToTxnResponse { error });
         let session = (add.producer_id, add.producer_epoch);
-        let added = self.claimed(id, session).and_then(|entry| {
-            let kind = CoordinatorKind::Group;
-            let shard = shard_of(ctx.image, kind, &add.group);
-            let shard = shard.ok_or(ErrorCode::CoordinatorNotAvailable)?;
-            let topic = TopicName::from(kind.topic());
-            let partitions = [(topic, shard.partition)];
+        let kind = CoordinatorKind::Group;
+        let shard = shard_of(ctx.image, kind, &add.group);
+        let shard = shard.ok_or(ErrorCode::CoordinatorNotAvailable);
+        let added = shard.and_then(|shard| {
+            let partitions = [(TopicName::from(kind.topic()), shard.partition)];
             let response = done(ErrorCode::None);
-            self.enrol(ctx, journal, asked, (id, &entry), &partitions, response, out)
+            self.enrol(ctx, journal, asked, (id, session), &partitions, response, out)
         });
         if let Err(error) = added {
             respond(asked.to, done(error), out);
@@ -250,12 +229,13 @@ impl TransactionCoordinator {
         ctx: &Context<'_>,
         journal: &mut impl Journal,
         asked: &Asked<'_>,
-        (id, entry): (&Arc<str>, &Entry),
+        (id, session): (&Arc<str>, Session),
         partitions: &[(TopicName, i32)],
         response: Response,
         out: &mut Effects,
     ) -> Result<(), ErrorCode> {
-        match decide::add(entry, partitions, Self::rules(ctx))? {
+        let entry = self.settled(id)?;
+        match decide::add(&entry, session, partitions, Self::rules(ctx))? {
             None => {
                 respond(asked.to, response, out);
                 Ok(())
@@ -292,30 +272,19 @@ impl TransactionCoordinator {
         let id = &end.transactional_id;
         let entry = self.entries.get(id).map(Arc::clone);
         let entry = entry.ok_or(ErrorCode::InvalidProducerIdMapping)?;
-        let known = [entry.producer_id, entry.previous_producer_id];
-        if !known.contains(&end.producer_id) {
-            return Err(ErrorCode::InvalidProducerIdMapping);
-        }
-        // KAFKA-18660: the epoch may be about to change.
-        if self.pending.contains_key(id) {
-            return Err(ErrorCode::ConcurrentTransactions);
-        }
-        let ending = Ending {
-            producer_id: end.producer_id,
-            producer_epoch: end.producer_epoch,
-            commit: end.commit,
-            version: end.version,
-        };
+        let busy = self.pending.contains_key(id);
+        let session = (end.producer_id, end.producer_epoch);
+        let ending = Ending { session, commit: end.commit, version: end.version };
         let done = |(producer_id, producer_epoch)| {
             let error = ErrorCode::None;
             Response::EndTxn(EndTxnResponse { error, producer_id, producer_epoch })
         };
-        match decide::end(&entry, ending, Self::rules(ctx))? {
+        match decide::end(&entry, ending, busy, Self::rules(ctx))? {
             End::Done => {
                 respond(asked.to, done(entry.next_session()), out);
                 Ok(())
             }
-            End::Prepare { entry: mut next, rotates } => {
+            End::Prepare(Prepared { entry: mut next, rotates }) => {
                 if rotates {
                     let new = journal.producer_id();
                     next.next_producer_id = new.ok_or(ErrorCode::CoordinatorLoadInProgress)?;

@@ -107,12 +107,12 @@ impl TransactionCoordinator {
         out: &mut Effects,
     ) {
         let entry = Arc::clone(self.entries.get(id).expect("an open transaction"));
-        let (mut prepared, rotates) = decide::fence(&entry, keeps_epoch, Self::rules(ctx));
-        if rotates {
+        let mut prepared = decide::fence(&entry, keeps_epoch, Self::rules(ctx));
+        if prepared.rotates {
             let Some(next) = journal.producer_id() else { return };
             assert!(next != ProducerId::NONE, "a broker hands out real ids");
-            prepared.next_producer_id = next;
+            prepared.entry.next_producer_id = next;
         }
-        let _refused = self.transit(ctx, journal, id, Some(prepared), None, out);
+        let _refused = self.transit(ctx, journal, id, Some(prepared.entry), None, out);
     }
 }

@@ -1,7 +1,7 @@
 use std::format;
 use std::string::String;
 
-use super::decide::{End, Ending};
+use super::decide::{End, Ending, Prepared};
 use super::*;
 use crate::config::BrokerConfig;
 use crate::coordinator::group::tests::rig;
@@ -336,12 +336,94 @@ fn a_transaction_that_takes_too_long_is_aborted_with_an_epoch_that_fences() {
     desk.pass(TIMEOUT);
     desk.commit();
     let markers = desk.coordinator.markers.clone().take_fresh();
-    assert_eq!(markers[0].key.1, ProducerEpoch(2), "one fences, one ends");
+    assert_eq!(markers[0].key.1, ProducerEpoch(1));
     assert_eq!(desk.deliver(), 1);
     desk.commit();
     assert_eq!(desk.state(), TransactionState::CompleteAbort);
-    desk.ask(end((1001, 0), true, TransactionVersion::V2));
+    desk.ask(add((1001, 0), false));
     assert_eq!(desk.error(), Some(ErrorCode::ProducerFenced));
+    desk.ask(end((1001, 0), true, TransactionVersion::V2));
+    assert_eq!(desk.error(), Some(ErrorCode::InvalidTxnState));
+    for commit in [false, true] {
+        desk.ask(end((1001, 0), commit, TransactionVersion::V1));
+        assert_eq!(desk.error(), Some(ErrorCode::ProducerFenced));
+    }
+    desk.ask(end((1001, 0), false, TransactionVersion::V2));
+    let answers = desk.answers();
+    let [Response::EndTxn(answer)] = &*answers else { panic!("{answers:?}") };
+    assert_eq!((answer.error, answer.producer_epoch), (ErrorCode::None, ProducerEpoch(1)));
+}
+
+#[test]
+fn an_abort_in_time_takes_one_epoch_whatever_was_spoken_before() {
+    for version in [TransactionVersion::V1, TransactionVersion::V2] {
+        let mut desk = Desk::new();
+        desk.config.producer_epoch_max = 100;
+        desk.bring_to(TransactionState::Ongoing);
+        desk.ask(end(desk.session(), true, version));
+        desk.commit();
+        desk.deliver();
+        desk.commit();
+        desk.ask(init(None));
+        desk.commit();
+        let (id, epoch) = desk.session();
+        desk.ask(add((id, epoch), false));
+        desk.commit();
+        desk.pass(TIMEOUT * 2);
+        desk.commit();
+        let markers = desk.coordinator.take_markers();
+        let told = (markers[0].key.1, markers[0].version);
+        assert_eq!(told, (ProducerEpoch(epoch + 1), TransactionVersion::V2));
+    }
+}
+
+#[test]
+fn a_session_that_goes_on_at_its_last_epoch_gets_another_id_and_the_same_one_when_it_asks_again() {
+    let mut desk = Desk::new();
+    desk.bring_to(TransactionState::Empty);
+    let mut sessions = Vec::new();
+    for _ in 0..12 {
+        let session = desk.session();
+        desk.ask(init(Some(session)));
+        desk.commit();
+        assert_eq!(desk.error(), Some(ErrorCode::None), "{session:?}");
+        let next = desk.session();
+        desk.ask(init(Some(session)));
+        desk.commit();
+        assert_eq!((desk.error(), desk.session()), (Some(ErrorCode::None), next));
+        sessions.push(next);
+    }
+    let expected = (1..=12).map(|n| (1001 + i64::from(n / 5), n % 5));
+    assert_eq!(sessions, expected.collect::<Vec<(i64, i16)>>());
+}
+
+#[test]
+fn the_last_epoch_of_an_id_ends_its_open_transaction_and_the_next_id_goes_on() {
+    let mut desk = Desk::new();
+    desk.bring_to(TransactionState::Empty);
+    for _ in 0..4 {
+        desk.ask(init(None));
+        desk.commit();
+    }
+    assert_eq!(desk.session(), (1001, 4));
+    desk.ask(add((1001, 4), false));
+    desk.commit();
+    desk.pass(TIMEOUT * 2);
+    desk.commit();
+    assert_eq!((desk.state(), desk.session()), (TransactionState::PrepareAbort, (1001, 5)));
+    desk.answers();
+    // Whoever knows the next id already has to wait for it.
+    for request in
+        [add((1002, 0), false), end((1002, 0), true, TransactionVersion::V2), init(Some((1002, 0)))]
+    {
+        desk.ask(request);
+        assert_eq!(desk.error(), Some(ErrorCode::ConcurrentTransactions));
+    }
+    desk.deliver();
+    desk.commit();
+    assert_eq!((desk.state(), desk.session()), (TransactionState::CompleteAbort, (1002, 0)));
+    desk.ask(add((1001, 4), false));
+    assert_eq!(desk.error(), Some(ErrorCode::InvalidProducerIdMapping));
 }
 
 #[test]
@@ -356,7 +438,7 @@ fn init_producer_id_aborts_what_is_open_and_then_gives_a_session_above() {
     desk.ask(init(None));
     desk.commit();
     assert_eq!(desk.error(), Some(ErrorCode::None));
-    assert_eq!((desk.state(), desk.session()), (TransactionState::Empty, (1001, 3)));
+    assert_eq!((desk.state(), desk.session()), (TransactionState::Empty, (1001, 2)));
 }
 
 #[test]
@@ -415,19 +497,20 @@ fn the_last_epoch_fences_too() {
     };
     let rules = Rules { now: Timestamp(9), epoch_max: ProducerEpoch(5), defects: Defects::NONE };
     let fenced = |epoch| {
-        let (fenced, rotates) = decide::fence(&entry(epoch), false, rules);
-        (fenced.producer_epoch.0, rotates)
+        let Prepared { entry, rotates } = decide::fence(&entry(epoch), false, rules);
+        (entry.producer_epoch.0, entry.version, rotates)
     };
-    assert_eq!(fenced(0), (2, false));
-    assert_eq!(fenced(3), (5, true));
-    assert_eq!(fenced(4), (5, true));
+    assert_eq!(fenced(0), (1, TransactionVersion::V2, false));
+    assert_eq!(fenced(3), (4, TransactionVersion::V2, false));
+    assert_eq!(fenced(4), (5, TransactionVersion::V2, true));
+    assert_eq!(fenced(5), (5, TransactionVersion::V1, true), "another program's");
     let ending = Ending {
-        producer_id: ProducerId(1),
-        producer_epoch: ProducerEpoch(4),
+        session: (ProducerId(1), ProducerEpoch(4)),
         commit: true,
         version: TransactionVersion::V2,
     };
-    let Ok(End::Prepare { entry, rotates }) = decide::end(&entry(4), ending, rules) else {
+    let ended = decide::end(&entry(4), ending, false, rules);
+    let Ok(End::Prepare(Prepared { entry, rotates })) = ended else {
         panic!("an open transaction")
     };
     assert_eq!((entry.producer_epoch.0, rotates), (5, true));
@@ -452,18 +535,23 @@ fn of_partitions_that_are_not_all_known_none_is_added() {
 #[test]
 fn the_transition_table() {
     type Trigger = (&'static str, fn(&mut Desk));
-    let triggers: [Trigger; 11] = [
+    let triggers: [Trigger; 13] = [
         ("InitProducerId", |desk| desk.ask(init(None))),
         ("InitProducerId, own session", |desk| desk.ask(init(Some(desk.session())))),
         ("InitProducerId, foreign session", |desk| desk.ask(init(Some((9, 0))))),
         ("AddPartitions", |desk| desk.ask(add(desk.session(), false))),
         ("AddPartitions, verify only", |desk| desk.ask(add(desk.session(), true))),
         ("EndTxn commit, v1", |desk| desk.ask(end(desk.session(), true, TransactionVersion::V1))),
+        ("EndTxn abort, v1", |desk| desk.ask(end(desk.session(), false, TransactionVersion::V1))),
         ("EndTxn commit, v2", |desk| desk.ask(end(desk.session(), true, TransactionVersion::V2))),
         ("EndTxn abort, v2", |desk| desk.ask(end(desk.session(), false, TransactionVersion::V2))),
         ("EndTxn commit, v2, epoch before", |desk| {
             let (id, epoch) = desk.session();
             desk.ask(end((id, epoch - 1), true, TransactionVersion::V2));
+        }),
+        ("EndTxn abort, v2, epoch before", |desk| {
+            let (id, epoch) = desk.session();
+            desk.ask(end((id, epoch - 1), false, TransactionVersion::V2));
         }),
         ("markers written", |desk| {
             desk.deliver();
