@@ -32,6 +32,8 @@ claims! {
     committed_transactions_are_read_whole_and_aborted_ones_never = "atomic_visibility" over 0..4,
     a_zombie_producer_is_fenced = "zombie_producer" over 0..4,
     a_transaction_out_of_time_is_aborted = "transaction_timeout" over 0..4,
+    a_producer_whose_epochs_run_out_goes_on = "producer_epochs" over 0..4,
+    offsets_hold_as_their_transaction_ends = "transaction_offsets" over 0..2,
     transactions_survive_their_coordinators = "txn_coordinator_failover" over 0..3,
     classic_groups_rebalance = "group_rebalance" over 0..3,
     static_members_find_their_places_kept = "static_members" over 0..3,
