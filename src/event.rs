@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use crate::config::OffsetReset;
 use crate::ids::{
     BrokerEpoch, LeaderEpoch, LogPoint, NodeId, Offset, PartitionEpoch, PartitionId, ProducerEpoch,
-    ProducerId, QuorumEpoch, TopicName,
+    ProducerId, QuorumEpoch, TopicId, TopicName,
 };
 
 /// An observation. Kept small: it shares a cache line with the other effects.
@@ -238,6 +238,8 @@ pub struct GroupMemberNote {
 pub struct OffsetNote {
     pub group: Arc<str>,
     pub topic: TopicName,
+    /// The topic's incarnation; [`TopicId::ZERO`] if the record does not say.
+    pub topic_id: TopicId,
     pub partition: i32,
     /// [`Offset::NONE`]: removed.
     pub offset: Offset,

@@ -40,6 +40,7 @@ pub(super) struct Changes {
     pub all: bool,
     /// Settings of every topic.
     pub configs: bool,
+    pub topics_removed: bool,
     pub topic_configs: BTreeSet<crate::ids::TopicName>,
     pub partitions: BTreeSet<PartitionId>,
 }
@@ -120,6 +121,7 @@ impl Changes {
             Changed::TopicRemoved { id, name: _, partitions } => {
                 let all = (0..*partitions).map(|partition| PartitionId { topic: *id, partition });
                 self.partitions.extend(all);
+                self.topics_removed = true;
             }
             Changed::Partition(id) => {
                 self.partitions.insert(*id);

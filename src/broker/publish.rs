@@ -25,6 +25,9 @@ impl Broker {
         for id in partitions {
             self.place(now, id, out);
         }
+        if changes.topics_removed || changes.all {
+            self.topics_deleted(now, out);
+        }
         if first {
             for stray in core::mem::take(&mut self.found).into_strays() {
                 remove_log(stray.log, out);

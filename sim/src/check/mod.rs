@@ -90,7 +90,7 @@ pub struct Checkers {
     partitions: IndexMap<PartitionId, Partition, FxBuildHasher>,
     /// Names that topics had: one made again meets sessions that are older than it.
     names: BTreeSet<TopicName>,
-    reborn: BTreeSet<TopicId>,
+    reborn: BTreeMap<TopicId, Birth>,
     nodes: BTreeMap<NodeId, Node>,
     ledger: Ledger,
     transactions: Transactions,
@@ -107,6 +107,17 @@ struct Node {
     /// The epoch that the running incarnation got.
     registered: Option<BrokerEpoch>,
     logs: BTreeMap<LogId, GhostName>,
+    /// How much of the metadata log it has applied.
+    applied: Offset,
+}
+
+/// When a topic was made that others had the name of before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Birth {
+    /// The number of the event.
+    event: u64,
+    /// Where in the metadata log.
+    at: Offset,
 }
 
 /// Which log a handle names.
@@ -183,7 +194,7 @@ impl Checkers {
             image: Image::default(),
             partitions: IndexMap::default(),
             names: BTreeSet::new(),
-            reborn: BTreeSet::new(),
+            reborn: BTreeMap::new(),
             nodes: BTreeMap::new(),
             ledger: Ledger::default(),
             transactions: Transactions::default(),
@@ -223,6 +234,12 @@ impl Checkers {
         self.settings.promises.no_duplicates = false;
     }
 
+    /// How many commits of members that had lost their place were refused.
+    #[must_use]
+    pub fn refused_commits(&self) -> u64 {
+        self.groups.refused()
+    }
+
     /// How far a partition was ever committed.
     #[must_use]
     pub fn committed_end(&self, id: PartitionId) -> Offset {
@@ -242,6 +259,7 @@ impl Checkers {
         let state = self.nodes.entry(node).or_default();
         state.running = true;
         state.registered = None;
+        state.applied = Offset::NONE;
         state.logs =
             survived.logs.iter().map(|log| (log.log, GhostName::from(&*log.name))).collect();
         let snapshot = survived.file(FileKey::Snapshot).cloned().and_then(snapshot_point);
@@ -370,7 +388,8 @@ impl Checkers {
             self.producer_answered(answer.producer_id, answer.producer_epoch);
         } else if let Response::OffsetFetch(_)
         | Response::OffsetCommit(_)
-        | Response::TxnOffsetCommit(_) = response
+        | Response::TxnOffsetCommit(_)
+        | Response::SyncGroup(_) = response
         {
             self.group_answered(node, to, response);
         }
@@ -443,6 +462,9 @@ impl Checkers {
             Event::Snapshot { point, loaded } => quorum.snapshot(node, *point, *loaded, tally),
             Event::MetadataApplied { offset, state } | Event::StateApplied { offset, state } => {
                 quorum.applied(node, *offset, *state, tally);
+                if let Event::MetadataApplied { .. } = event {
+                    self.nodes.entry(node).or_default().applied = *offset;
+                }
             }
             Event::ControllerReplied { offset, .. } => quorum.replied(node, *offset, tally),
             Event::Transaction(note) => self.transaction_noted(note),
@@ -490,7 +512,7 @@ impl Checkers {
         let Checkers { settings, tally, partitions, ledger, reborn, image, .. } = self;
         let (transactions, applications) = (&mut self.transactions, &self.applications);
         let partition = partitions.get_mut(&id)?;
-        let from_birth = !reborn.contains(&id.topic);
+        let from_birth = !reborn.contains_key(&id.topic);
         let sequences = (settings.sequence_max, from_birth);
         partition.sessions.committed(id, batch, header, sequences, tally);
         let named = image.topics.get(&id.topic).map(|topic| (topic.name.clone(), id.partition));
@@ -538,7 +560,7 @@ impl Checkers {
                 if contradiction.is_some() {
                     continue;
                 }
-                self.before_change(&change, &mut touched);
+                self.before_change(&change, record.offset, &mut touched);
                 if let MetadataRecord::RegisterBroker { node, .. } = &change {
                     restarted.insert(*node);
                 }
@@ -554,6 +576,7 @@ impl Checkers {
     fn before_change(
         &mut self,
         change: &MetadataRecord,
+        at: Offset,
         touched: &mut BTreeMap<PartitionId, Option<PartitionImage>>,
     ) {
         match change {
@@ -572,7 +595,7 @@ impl Checkers {
             }
             MetadataRecord::Topic { name, id } => {
                 if !self.names.insert(name.clone()) {
-                    self.reborn.insert(*id);
+                    self.reborn.insert(*id, Birth { event: self.tally.event(), at });
                 }
             }
             MetadataRecord::RemoveTopic { id } => {

@@ -282,6 +282,24 @@ impl Broker {
         self.coordinators.transactions.called(id);
     }
 
+    /// Topics are no more: what groups have committed for them goes too.
+    pub(super) fn topics_deleted(&mut self, now: Now, out: &mut Effects) {
+        let hosted: Vec<PartitionId> = self.coordinators.groups.ids().collect();
+        for id in hosted {
+            let replica_ctx = context!(self, now);
+            let ctx = coordinator_context!(self, now);
+            let (Some(replica), Ok(coordinator)) =
+                (self.partitions.touch(id), self.coordinators.groups.serving(id))
+            else {
+                continue;
+            };
+            let ids = &mut self.producer_ids;
+            let writer = &mut Writer { replica, ctx: replica_ctx, ids };
+            coordinator.topics_deleted(&ctx, writer, out);
+            self.coordinators.groups.called(id);
+        }
+    }
+
     /// Whether the groups of that partition are served here now.
     pub(super) fn serves_groups(&mut self, id: PartitionId) -> bool {
         self.coordinators.groups.serving(id).is_ok()

@@ -12,7 +12,7 @@ use crate::coordinator::Requester;
 use crate::defect::Defects;
 use crate::error::ErrorCode;
 use crate::event::{Event, GroupNote, OffsetNote};
-use crate::ids::{Offset, ProducerEpoch, ProducerId};
+use crate::ids::{Offset, ProducerEpoch, ProducerId, TopicId};
 use crate::machine::{Effect, Effects};
 use crate::message::group::{JoinGroupResponse, SyncGroupResponse};
 use crate::message::{Request, Response, refusal};
@@ -141,6 +141,7 @@ impl GroupCoordinator {
                 let note = OffsetNote {
                     group: group.clone(),
                     topic: topic.clone(),
+                    topic_id: value.as_ref().map_or(TopicId::ZERO, |value| value.topic_id),
                     partition: *partition,
                     offset: value.as_ref().map_or(Offset::NONE, |value| value.offset),
                     member: author.member.clone(),
@@ -178,6 +179,7 @@ impl GroupCoordinator {
             let note = OffsetNote {
                 group,
                 topic,
+                topic_id: commit.topic_id,
                 partition,
                 offset: commit.offset,
                 member: author.member,

@@ -11,7 +11,7 @@ use super::{Author, GroupCoordinator, Step};
 use crate::coordinator::Requester;
 use crate::defect::Defect;
 use crate::error::ErrorCode;
-use crate::ids::{TopicName, TopicRef};
+use crate::ids::{TopicId, TopicName, TopicRef};
 use crate::message::commit::{
     CommittedPartition, Committer, OffsetCommitRequest, OffsetCommitResponse,
     TxnOffsetCommitRequest, TxnOffsetCommitResponse,
@@ -156,13 +156,14 @@ fn offset_record(
     by: &Committer,
     asked: &CommittedPartition,
 ) -> Result<Record, ErrorCode> {
-    let topic = existing(step.ctx.image, &asked.topic, asked.partition)?;
+    let (topic_id, topic) = existing(step.ctx.image, &asked.topic, asked.partition)?;
     let metadata = asked.metadata.clone().unwrap_or_default();
     let limit = usize::try_from(step.ctx.config.offset_metadata_max_bytes);
     if limit.is_ok_and(|limit| metadata.len() > limit) {
         return Err(ErrorCode::OffsetMetadataTooLarge);
     }
     let value = OffsetValue {
+        topic_id,
         offset: asked.offset,
         leader_epoch: asked.leader_epoch,
         metadata,
@@ -172,17 +173,17 @@ fn offset_record(
     Ok(Record::Offset { group, topic, partition, value: Some(value) })
 }
 
-/// The name of a topic that has the partition.
+/// The id and the name of a topic that has the partition.
 pub(super) fn existing(
     image: &Image,
     topic: &TopicRef,
     partition: i32,
-) -> Result<TopicName, ErrorCode> {
+) -> Result<(TopicId, TopicName), ErrorCode> {
     let (id, unknown) = match topic {
         TopicRef::Name(name) => (image.names.get(name), ErrorCode::UnknownTopicOrPartition),
         TopicRef::Id(id) => (Some(id), ErrorCode::UnknownTopicId),
     };
-    let found = id.and_then(|id| image.topics.get(id)).ok_or(unknown)?;
+    let (id, found) = id.and_then(|id| image.topics.get_key_value(id)).ok_or(unknown)?;
     let exists = usize::try_from(partition).is_ok_and(|index| index < found.partitions.len());
-    if exists { Ok(found.name.clone()) } else { Err(ErrorCode::UnknownTopicOrPartition) }
+    if exists { Ok((*id, found.name.clone())) } else { Err(ErrorCode::UnknownTopicOrPartition) }
 }

@@ -15,6 +15,7 @@ impl GroupCoordinator {
     /// Removes what is due, and then groups that nothing is left of. What the log refuses is tried
     /// again with the next check.
     pub(super) fn expire(&mut self, step: &mut Step<'_>) {
+        self.forget_deleted(step);
         let config = step.ctx.config;
         let minutes = u64::from(config.offsets_retention_minutes);
         let retention = Duration::from_secs(minutes.saturating_mul(60));

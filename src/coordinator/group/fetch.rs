@@ -61,7 +61,10 @@ fn may_fetch(group: Option<&Group>, asked: &OffsetFetchGroup) -> ErrorCode {
 
 /// All partitions that have an offset, by name.
 fn all(step: &Step<'_>, group: &Group, stable: bool) -> Vec<FetchedOffset> {
-    let partitions = group.offsets.committed.keys();
+    let committed = group.offsets.committed.iter();
+    let partitions = committed
+        .filter(|(partition, commit)| commit.is_of(&partition.0, step.ctx.image))
+        .map(|(partition, _)| partition);
     let named = |partition: &Partition| {
         let topic = TopicRef::Name(partition.0.clone());
         fetched_offset(step, Some(group), topic, partition, stable)
@@ -103,7 +106,9 @@ fn fetched_offset(
     if unstable {
         return none(topic, partition.1, ErrorCode::UnstableOffsetCommit);
     }
-    let Some(commit) = group.offsets.committed.get(partition) else {
+    let commit = group.offsets.committed.get(partition);
+    // One that waits for its removal from the log.
+    let Some(commit) = commit.filter(|commit| commit.is_of(&partition.0, step.ctx.image)) else {
         return none(topic, partition.1, ErrorCode::None);
     };
     FetchedOffset {

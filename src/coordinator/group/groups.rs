@@ -148,6 +148,7 @@ impl Groups {
             }
             Record::Offset { topic, partition, value: Some(value), .. } => {
                 let commit = Commit {
+                    topic_id: value.topic_id,
                     offset: value.offset,
                     leader_epoch: value.leader_epoch,
                     metadata: value.metadata,

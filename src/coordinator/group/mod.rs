@@ -15,6 +15,7 @@ mod classic;
 mod commit;
 mod consumer;
 mod deadlines;
+mod deleted;
 mod embedded;
 mod expire;
 mod fetch;
@@ -130,7 +131,7 @@ impl Coordinator for GroupCoordinator {
     ) {
         self.epoch = epoch;
         self.high_watermark = self.end;
-        let step = Step { ctx: *ctx, journal, out };
+        let mut step = Step { ctx: *ctx, journal, out };
         self.deadlines.set(Timer::Expire, step.now() + ctx.config.offsets_retention_check_interval);
         let names: alloc::vec::Vec<_> = self.groups.iter().map(|(name, _)| name.clone()).collect();
         for name in names {
@@ -139,6 +140,7 @@ impl Coordinator for GroupCoordinator {
                 step.out.note(note);
             }
         }
+        self.forget_deleted(&mut step);
     }
 
     fn request(

@@ -1,11 +1,12 @@
 //! A group's offsets: what is committed, and what open transactions are about to commit.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::defect::{Defect, Defects};
-use crate::ids::{LeaderEpoch, Offset, ProducerId, TopicName};
+use crate::ids::{LeaderEpoch, Offset, ProducerId, TopicId, TopicName};
+use crate::metadata::Image;
 use crate::time::Timestamp;
 
 pub(super) type Partition = (TopicName, i32);
@@ -13,6 +14,8 @@ pub(super) type Partition = (TopicName, i32);
 /// An offset with the record that it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Commit {
+    /// The topic's incarnation; [`TopicId::ZERO`] in logs of brokers that did not write it down.
+    pub topic_id: TopicId,
     pub offset: Offset,
     pub leader_epoch: LeaderEpoch,
     pub metadata: Arc<str>,
@@ -20,6 +23,15 @@ pub(super) struct Commit {
     pub timestamp: Timestamp,
     /// Where its record is in the coordinator's log.
     pub at: Offset,
+}
+
+impl Commit {
+    /// Whether it is about the topic that has the name now, and not about one before it.
+    #[must_use]
+    pub fn is_of(&self, topic: &TopicName, image: &Image) -> bool {
+        let now = image.names.get(topic);
+        now.is_some_and(|id| self.topic_id == TopicId::ZERO || self.topic_id == *id)
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +51,14 @@ impl Offsets {
     #[must_use]
     pub fn is_unstable(&self, partition: &Partition) -> bool {
         self.pending.values().any(|staged| staged.contains_key(partition))
+    }
+
+    /// Partitions of which all that is known is about topics that were deleted.
+    pub fn of_deleted(&self, image: &Image) -> BTreeSet<Partition> {
+        let all = || self.committed.iter().chain(self.pending.values().flatten());
+        let is_of = |(partition, commit): &(&Partition, &Commit)| commit.is_of(&partition.0, image);
+        let living: BTreeSet<&Partition> = all().filter(is_of).map(|(key, _)| key).collect();
+        all().map(|(key, _)| key).filter(|key| !living.contains(key)).cloned().collect()
     }
 
     pub fn commit(&mut self, partition: Partition, commit: Commit) {
@@ -85,6 +105,7 @@ mod tests {
 
     fn at(at: i64) -> Commit {
         Commit {
+            topic_id: TopicId::ZERO,
             offset: Offset(100 + at),
             leader_epoch: LeaderEpoch::NONE,
             metadata: "".into(),

@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::coordinator::schema::{Corrupt, Reader, Writer};
-use crate::ids::{LeaderEpoch, Offset, TopicName};
+use crate::ids::{LeaderEpoch, Offset, TopicId, TopicName};
 use crate::time::Timestamp;
 
 pub(super) use classic::{ClassicMemberValue, ClassicValue};
@@ -31,9 +31,11 @@ pub(super) enum Record {
     Consumer { group: Arc<str>, record: ConsumerRecord },
 }
 
-/// OffsetCommitValue, version 3.
+/// OffsetCommitValue: version 4 if it says which incarnation of its topic it is about, otherwise 3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OffsetValue {
+    /// [`TopicId::ZERO`]: of whatever topic had the name.
+    pub topic_id: TopicId,
     pub offset: Offset,
     pub leader_epoch: LeaderEpoch,
     pub metadata: Arc<str>,
@@ -94,14 +96,24 @@ impl Record {
     }
 }
 
+/// Of the tagged field that Kafka 4.1 added to version 4.
+const TOPIC_ID_TAG: u32 = 0;
+
 impl OffsetValue {
     fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        out.i16(3);
+        let flexible = self.topic_id != TopicId::ZERO;
+        out.i16(if flexible { 4 } else { 3 });
         out.i64(self.offset.0);
         out.i32(self.leader_epoch.0);
-        out.string(&self.metadata);
-        out.i64(self.timestamp.0);
+        if flexible {
+            out.compact_string(&self.metadata);
+            out.i64(self.timestamp.0);
+            out.tagged(&[(TOPIC_ID_TAG, Vec::from(self.topic_id.to_bytes()))]);
+        } else {
+            out.string(&self.metadata);
+            out.i64(self.timestamp.0);
+        }
         out.finish()
     }
 
@@ -116,6 +128,13 @@ impl OffsetValue {
         let leader_epoch = if version >= 3 { LeaderEpoch(value.i32()?) } else { LeaderEpoch::NONE };
         let metadata = if version >= 4 { value.compact_string()? } else { value.string()? };
         let timestamp = Timestamp(value.i64()?);
-        Ok(OffsetValue { offset, leader_epoch, metadata, timestamp })
+        let mut topic_id = TopicId::ZERO;
+        if version >= 4 {
+            let fields = value.tagged()?;
+            if let Some((_, bytes)) = fields.iter().find(|(tag, _)| *tag == TOPIC_ID_TAG) {
+                topic_id = TopicId::from_bytes((*bytes).try_into().map_err(|_| Corrupt)?);
+            }
+        }
+        Ok(OffsetValue { topic_id, offset, leader_epoch, metadata, timestamp })
     }
 }

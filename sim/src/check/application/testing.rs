@@ -8,7 +8,7 @@ use seedlog::client::app::ledger::format::{Action, LedgerRequest, Posting};
 use seedlog::event::{
     ApplicationNote, AppliedChange, AppliedNote, Event, OffsetNote, RestoredNote,
 };
-use seedlog::ids::{Offset, TopicName};
+use seedlog::ids::{Offset, TopicId, TopicName};
 use seedlog::record::Record;
 use seedlog::time::{Duration, Instant, Timestamp};
 
@@ -113,6 +113,7 @@ impl<I: Invariant> Shown<I> {
         let note = OffsetNote {
             group: group.into(),
             topic: "requests".into(),
+            topic_id: TopicId::ZERO,
             partition: 0,
             offset: Offset(offset),
             member: "m".into(),

@@ -58,7 +58,11 @@ impl Membership {
             return generation >= 0;
         }
         let known = note.members.iter().find(|each| *each.member == *member);
-        generation < note.generation && known.is_none_or(|known| known.epoch > generation)
+        // A static member's place is another one's by now, perhaps in the same generation (KIP-345).
+        match known {
+            Some(known) => generation < note.generation && known.epoch > generation,
+            None => generation <= note.generation,
+        }
     }
 
     /// Whether a reader is to go on with a partition: it is in no group, or its group has not given

@@ -1,6 +1,7 @@
-//! Groups: who owns what (G1, G2), and what is committed for them (G3, G4, G6),
+//! Groups: who owns what (G1, G2) since which generation (R10), what is committed for them (G3, G4, G6),
 //! and where their members begin (G7).
 
+mod generations;
 mod membership;
 mod offsets;
 mod requests;
@@ -17,6 +18,7 @@ use seedlog::record::BatchHeader;
 use super::Checkers;
 use super::ghost::GhostBatch;
 use super::transaction::Closed;
+use generations::Generations;
 use membership::Membership;
 use offsets::Offsets;
 use requests::Requests;
@@ -31,6 +33,7 @@ pub struct Groups {
     membership: Membership,
     offsets: Offsets,
     requests: Requests,
+    generations: Generations,
     resets: Resets,
 }
 
@@ -51,6 +54,12 @@ impl Groups {
     #[must_use]
     pub fn size(&self) -> usize {
         self.offsets.size()
+    }
+
+    /// How many commits of members that had lost their place were refused.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.requests.refused
     }
 
     /// Whether a transaction has written that offset for a group.
@@ -106,7 +115,8 @@ impl Checkers {
         let read = self.partition_id(&note.topic, note.partition);
         let read = read.and_then(|id| self.partitions.get(&id));
         let is_cut = read.is_some_and(|partition| partition.excused);
-        let exists = self.image.names.get(&note.topic).is_some_and(|id| !self.reborn.contains(id));
+        let exists =
+            self.image.names.get(&note.topic).is_some_and(|id| !self.reborn.contains_key(id));
         let Checkers { groups, tally, .. } = self;
         if note.producer.is_none() {
             groups.membership.check_commit(note, tally);
@@ -137,7 +147,10 @@ impl Checkers {
                 }
             }
             None if header.is_control() => {}
-            None => offsets.written(shard.partition, batch, header, event),
+            None => {
+                offsets.written(shard.partition, batch, header, event);
+                self.groups.generations.written(batch, &mut self.tally);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use seedlog::coordinator::schema::{Corrupt, Reader};
 use seedlog::event::OffsetNote;
-use seedlog::ids::{Offset, ProducerId};
+use seedlog::ids::{Offset, ProducerId, TopicId};
 use seedlog::op::Position;
 use seedlog::record::{BatchHeader, records};
 
@@ -35,14 +35,22 @@ pub struct Offsets {
 struct Kept {
     /// What a coordinator that replays the log comes to.
     now: Option<Commit>,
-    /// What it was before, oldest first, `now` included, each with the event that replaced it.
-    recent: VecDeque<(Commit, u64)>,
+    /// What it was before, oldest first, `now` included.
+    recent: VecDeque<Held>,
     /// The newest place and the highest offset among what was forgotten.
     forgotten: Option<Commit>,
     /// The event up to which nothing was committed.
     began: u64,
     /// What its coordinator said last, with the member that committed it.
-    said: Option<(Commit, Arc<str>)>,
+    said: Option<(Commit, Arc<str>, TopicId)>,
+}
+
+/// A commit, from the event that brought it to the event that replaced it.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    commit: Commit,
+    since: u64,
+    until: u64,
 }
 
 /// An offset, and where its record is.
@@ -58,17 +66,17 @@ impl Kept {
         // KAFKA-14505: a marker says that an offset holds, not when it was said.
         if self.now.is_some_and(|now| now.at > commit.at) {
             let last = self.recent.len() - 1;
-            self.recent.insert(last, (commit, event));
+            self.recent.insert(last, Held { commit, since: event, until: event });
         } else {
             match self.recent.back_mut() {
-                Some((_, until)) => *until = event,
+                Some(last) => last.until = event,
                 None => self.began = event,
             }
             self.now = Some(commit);
-            self.recent.push_back((commit, u64::MAX));
+            self.recent.push_back(Held { commit, since: event, until: u64::MAX });
         }
         if self.recent.len() > REMEMBERED
-            && let Some((old, _)) = self.recent.pop_front()
+            && let Some(Held { commit: old, .. }) = self.recent.pop_front()
         {
             let past = self.forgotten.get_or_insert(old);
             *past = Commit { offset: past.offset.max(old.offset), at: past.at.max(old.at) };
@@ -79,13 +87,13 @@ impl Kept {
     /// forgotten is judged.
     fn holds(&self, commit: Commit) -> bool {
         let old = self.forgotten.is_some_and(|past| commit.at <= past.at);
-        old || self.recent.iter().any(|(known, _)| *known == commit)
+        old || self.recent.iter().any(|known| known.commit == commit)
     }
 
     /// The same, wherever in the log it is.
     fn holds_offset(&self, offset: Offset) -> bool {
         let old = self.forgotten.is_some_and(|past| offset <= past.offset);
-        old || self.recent.iter().any(|(known, _)| known.offset == offset)
+        old || self.recent.iter().any(|known| known.commit.offset == offset)
     }
 }
 
@@ -118,6 +126,11 @@ impl Offsets {
                 let staged = self.staged.entry((shard, header.producer_id)).or_default();
                 staged.push((key, commit));
             } else {
+                if offset == Offset::NONE {
+                    for staged in self.staged.values_mut() {
+                        staged.retain(|(other, _)| *other != key);
+                    }
+                }
                 self.kept.entry(key).or_default().apply(commit, event);
             }
         }
@@ -168,7 +181,7 @@ impl Offsets {
         tally.expect(check, known, || {
             format!("{} counts for its coordinator, but the committed log does not say so", what())
         });
-        if let Some((said, member)) = &kept.said {
+        if let Some((said, member, topic)) = &kept.said {
             tally.expect(Check::OffsetMonotone, commit.at >= said.at, || {
                 format!(
                     "{} overrides the newer record {}: whoever replays the log comes to {}",
@@ -179,7 +192,8 @@ impl Offsets {
             });
             // A member's own commits may overtake each other on their way.
             let own = *member == note.member || note.member.is_empty();
-            let removed = note.offset == Offset::NONE;
+            // A topic that was made again begins anew.
+            let removed = note.offset == Offset::NONE || *topic != note.topic_id;
             let holds = own || removed || is_cut || note.offset >= said.offset;
             tally.expect(Check::OffsetMonotone, holds, || {
                 format!(
@@ -189,7 +203,7 @@ impl Offsets {
                 )
             });
         }
-        kept.said = Some((commit, Arc::clone(&note.member)));
+        kept.said = Some((commit, Arc::clone(&note.member), note.topic_id));
     }
 
     /// G6. A client was told that its offsets are committed.
@@ -217,12 +231,21 @@ impl Offsets {
         }
     }
 
-    /// Whether that was committed at some time since the event `since`.
-    pub fn was(&self, key: &Key, offset: Offset, since: u64) -> bool {
+    /// Whether that was committed at some time since the event `asked`, for a topic that was made
+    /// in the event `birth`.
+    pub fn was(&self, key: &Key, offset: Offset, asked: u64, birth: u64) -> bool {
         let Some(kept) = self.kept.get(key) else { return offset == Offset::NONE };
-        let held = |known: &(Commit, u64)| known.0.offset == offset && known.1 >= since;
-        let nothing = offset == Offset::NONE && kept.began >= since;
-        nothing || kept.recent.iter().any(held)
+        let mut own = kept.recent.iter().filter(|known| known.since >= birth);
+        let began = own.clone().next().is_none_or(|first| first.since >= asked);
+        let nothing = kept.began >= asked || (birth > 0 && began);
+        (offset == Offset::NONE && nothing)
+            || own.any(|known| known.commit.offset == offset && known.until >= asked)
+    }
+
+    /// What was committed last for a topic that was made in the event `birth`.
+    pub fn since(&self, key: &Key, birth: u64) -> Option<Offset> {
+        let last = self.kept.get(key)?.recent.back().filter(|known| known.since >= birth);
+        last.map(|known| known.commit.offset)
     }
 
     /// Whether a transaction has written that offset: it waits for its marker, or counts.

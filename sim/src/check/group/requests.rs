@@ -1,11 +1,13 @@
-//! Requests to coordinators whose answers are judged by when they were asked: G4, G6.
+//! Requests to coordinators whose answers are judged by when they were asked: G2, G4, G6.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use seedlog::ids::{ConnId, CorrelationId, NodeId, PartitionId, TopicName, TopicRef};
+use seedlog::error::ErrorCode;
+use seedlog::ids::{ConnId, CorrelationId, NodeId, Offset, PartitionId, TopicName, TopicRef};
 use seedlog::message::commit::{Committer, FetchedGroup, FetchedOffset, OffsetFetchResponse};
 use seedlog::message::coordinator::CoordinatorKind;
+use seedlog::message::group::SyncGroupRequest;
 use seedlog::message::{Request, Response};
 
 use super::super::Checkers;
@@ -23,26 +25,32 @@ pub struct Requests {
     asked: BTreeMap<Asked, Question>,
     /// The same, oldest first.
     order: BTreeMap<u64, Asked>,
+    /// How many commits of members that had lost their place were refused.
+    pub refused: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Question {
     /// When it came: the number of the event.
     event: u64,
+    /// What its broker had applied of the metadata log.
+    applied: Offset,
     kind: Kind,
 }
 
 #[derive(Clone, Debug)]
 enum Kind {
     Fetch,
+    /// A member of a classic group wants its part of a generation.
+    Sync(SyncGroupRequest),
     /// A commit by somebody who, when it came, had lost the place in the group that it names.
     Stale(Committer),
 }
 
 impl Requests {
-    fn add(&mut self, asked: Asked, event: u64, kind: Kind) {
-        self.order.insert(event, asked);
-        self.asked.insert(asked, Question { event, kind });
+    fn add(&mut self, asked: Asked, question: Question) {
+        self.order.insert(question.event, asked);
+        self.asked.insert(asked, question);
         if self.asked.len() > REMEMBERED
             && let Some((_, oldest)) = self.order.pop_first()
         {
@@ -57,6 +65,17 @@ impl Requests {
     }
 }
 
+/// Whether the answer says that somebody else is in the committer's place.
+const fn is_fencing(error: ErrorCode) -> bool {
+    matches!(
+        error,
+        ErrorCode::UnknownMemberId
+            | ErrorCode::IllegalGeneration
+            | ErrorCode::FencedInstanceId
+            | ErrorCode::StaleMemberEpoch
+    )
+}
+
 impl Checkers {
     /// A request for a group's coordinator arrived at a broker.
     pub(in super::super) fn group_requested(
@@ -66,7 +85,11 @@ impl Checkers {
         correlation: CorrelationId,
         request: &Request,
     ) {
+        let mut kind = Kind::Fetch;
         let by = if let Request::OffsetFetch(_) = request {
+            None
+        } else if let Request::SyncGroup(sync) = request {
+            kind = Kind::Sync(sync.clone());
             None
         } else if let Request::OffsetCommit(commit) = request {
             Some(&commit.committer)
@@ -76,14 +99,16 @@ impl Checkers {
             return;
         };
         let kind = match by {
-            None => Kind::Fetch,
+            None => kind,
             Some(by) if self.groups.membership.is_stale(&by.group, &by.member, by.generation) => {
                 Kind::Stale(by.clone())
             }
             Some(_) => return,
         };
         let event = self.tally.event();
-        self.groups.requests.add((node, from, correlation), event, kind);
+        let applied = self.nodes.get(&node).map_or(Offset::NONE, |node| node.applied);
+        let question = Question { event, applied, kind };
+        self.groups.requests.add((node, from, correlation), question);
     }
 
     /// A broker answers it.
@@ -94,26 +119,33 @@ impl Checkers {
         response: &Response,
     ) {
         let Some(question) = self.groups.requests.take((node, to, correlation)) else { return };
-        let accepted = |partitions: &[(TopicRef, i32, seedlog::error::ErrorCode)]| {
-            partitions.iter().any(|(_, _, error)| error.is_ok())
-        };
         if let (Response::OffsetFetch(answer), Kind::Fetch) = (response, &question.kind) {
-            self.check_fetched(node, answer, question.event);
+            self.check_fetched(node, answer, &question);
         } else if let (Response::OffsetCommit(answer), Kind::Stale(by)) = (response, &question.kind)
         {
-            self.check_taken(by, accepted(&answer.partitions));
+            self.check_taken(by, &answer.partitions);
         } else if let (Response::TxnOffsetCommit(answer), Kind::Stale(by)) =
             (response, &question.kind)
         {
-            self.check_taken(by, accepted(&answer.partitions));
+            self.check_taken(by, &answer.partitions);
+        } else if let (Response::SyncGroup(answer), Kind::Sync(asked)) = (response, &question.kind)
+            && answer.error.is_ok()
+            && self.coordinates(node, &asked.group)
+            && !self.is_shard_excused(&asked.group)
+        {
+            let Checkers { groups, tally, .. } = self;
+            groups.generations.check_synced(asked, &answer.assignment, tally);
         }
     }
 
     /// G4. A commit of somebody who was fenced when it came was answered.
-    fn check_taken(&mut self, by: &Committer, accepted: bool) {
+    fn check_taken(&mut self, by: &Committer, outcomes: &[(TopicRef, i32, ErrorCode)]) {
         if self.is_shard_excused(&by.group) {
             return;
         }
+        let accepted = outcomes.iter().any(|(_, _, error)| error.is_ok());
+        let fenced = outcomes.iter().any(|(_, _, error)| is_fencing(*error));
+        self.groups.requests.refused += u64::from(fenced);
         self.tally.expect(Check::CommitFencing, !accepted, || {
             format!(
                 "group {:?} takes offsets from member {:?} of generation {}, which had lost its \
@@ -124,7 +156,7 @@ impl Checkers {
     }
 
     /// G6. What a coordinator tells is what the log says.
-    fn check_fetched(&mut self, node: NodeId, answer: &OffsetFetchResponse, asked: u64) {
+    fn check_fetched(&mut self, node: NodeId, answer: &OffsetFetchResponse, asked: &Question) {
         for group in answer.groups.iter().filter(|group| group.error.is_ok()) {
             // One that was replaced and does not know it yet may tell what was true then.
             if self.coordinates(node, &group.group) && !self.is_shard_excused(&group.group) {
@@ -140,20 +172,27 @@ impl Checkers {
         node: NodeId,
         group: &FetchedGroup,
         fetched: &FetchedOffset,
-        asked: u64,
+        asked: &Question,
     ) {
         let Some(topic) = self.topic_name(&fetched.topic) else { return };
+        // Offsets go with their topic, as soon as the broker knows.
+        let Some(id) = self.image.names.get(&topic) else { return };
+        let birth = self.reborn.get(id);
+        if birth.is_some_and(|birth| birth.at > asked.applied) {
+            return;
+        }
+        let birth = birth.map_or(0, |birth| birth.event);
         let key = (Arc::clone(&group.group), (topic, fetched.partition));
-        let known = self.groups.offsets.was(&key, fetched.offset, asked);
+        let known = self.groups.offsets.was(&key, fetched.offset, asked.event, birth);
         self.tally.expect(Check::AckedCommitDurable, known, || {
             format!(
-                "broker {node} says that group {:?} has committed {} for {}-{}, but the committed \
-                 log has {:?}",
+                "broker {node} says that group {:?} has committed {} for {}-{}, which was made at \
+                 event {birth}, but since then the committed log has {:?}",
                 key.0,
                 fetched.offset,
                 key.1.0,
                 key.1.1,
-                self.groups.offsets.committed(&key.0, &key.1)
+                self.groups.offsets.since(&key, birth)
             )
         });
     }

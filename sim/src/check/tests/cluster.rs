@@ -3,6 +3,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use seedlog::coordinator::schema::Writer;
 use seedlog::event::{GroupMemberNote, GroupNote, OffsetNote, TransactionNote, TransactionState};
 use seedlog::op::Position;
 use seedlog::record::marker;
@@ -245,12 +246,12 @@ impl Cluster {
         offset: i64,
         producer: Option<(ProducerId, i16)>,
     ) -> i64 {
-        let mut key = seedlog::coordinator::schema::Writer::new();
+        let mut key = Writer::new();
         key.i16(1);
         key.string("g");
         key.string("orders");
         key.i32(partition);
-        let mut value = seedlog::coordinator::schema::Writer::new();
+        let mut value = Writer::new();
         value.i16(3);
         value.i64(offset);
         let mut builder = Builder::new();
@@ -261,11 +262,64 @@ impl Cluster {
         self.put(OFFSETS, &builder.build())
     }
 
+    /// What a round of a classic group came to, in its log: members with their instances, and what
+    /// each was given.
+    pub fn round(&mut self, generation: i32, members: &[(&str, Option<&str>, &str)]) {
+        let mut value = Writer::new();
+        value.i16(3);
+        value.string("consumer");
+        value.i32(generation);
+        value.nullable(Some("range"));
+        value.nullable(None);
+        value.i64(1);
+        value.length(members.len());
+        for (member, instance, given) in members {
+            value.string(member);
+            value.nullable(*instance);
+            value.string("client");
+            value.string("");
+            value.i32(60_000);
+            value.i32(10_000);
+            value.blob(b"wants");
+            value.blob(given.as_bytes());
+        }
+        self.log_of_groups(&[(2, "", Some(value.finish()))]);
+    }
+
+    /// One batch of records of the group: the kind of each, its member if it is about one, and its
+    /// value.
+    pub fn log_of_groups(&mut self, records: &[(i16, &str, Option<Vec<u8>>)]) {
+        let mut builder = Builder::new();
+        for (kind, member, value) in records {
+            let mut key = Writer::new();
+            key.i16(*kind);
+            key.string("g");
+            if !member.is_empty() {
+                key.string(member);
+            }
+            builder.append(Timestamp(1), Some(&key.finish()), value.as_deref());
+        }
+        self.put(OFFSETS, &builder.build());
+    }
+
     /// The coordinator says that the record at `at` counts.
     pub fn counts(&mut self, offset: i64, at: i64, by: (&str, i32), producer: Option<ProducerId>) {
+        self.counts_of(TOPIC, offset, at, by, producer);
+    }
+
+    /// The same of another incarnation of the topic.
+    pub fn counts_of(
+        &mut self,
+        topic_id: TopicId,
+        offset: i64,
+        at: i64,
+        by: (&str, i32),
+        producer: Option<ProducerId>,
+    ) {
         let note = OffsetNote {
             group: "g".into(),
             topic: "orders".into(),
+            topic_id,
             partition: 0,
             offset: Offset(offset),
             member: by.0.into(),

@@ -1,4 +1,4 @@
-//! G1-G6.
+//! R10 of groups, and G1-G7.
 
 use std::slice;
 
@@ -10,6 +10,7 @@ use seedlog::message::commit::{
     Committer, FetchedGroup, FetchedOffset, OffsetCommitRequest, OffsetCommitResponse,
     OffsetFetchRequest, OffsetFetchResponse,
 };
+use seedlog::message::group::{SyncGroupRequest, SyncGroupResponse};
 use seedlog::op::{GroupMetadata, Outcome, Rebalance};
 
 use super::cluster::*;
@@ -333,4 +334,170 @@ fn g6_a_coordinator_tells_what_the_log_does_not_say() {
     fetch_offset(&mut t, 3, None);
     fetch_offset(&mut t, 3, Some(-1));
     assert_eq!(t.codes(), ["G6"], "the coordinator has not read its log");
+}
+
+/// What a broker says that has applied so much of the metadata log, after `orders` was made again
+/// and 3 was committed for it, perhaps.
+fn begins_anew(knows: bool, commits: bool, offset: i64) -> Vec<&'static str> {
+    let mut t = Cluster::new();
+    t.checkers.at(Instant::ZERO, 1);
+    t.offset(5, None);
+    t.checkers.at(Instant::ZERO, 2);
+    let id = Uuid([7; 4]);
+    let partition = PartitionId { topic: id, partition: 0 };
+    t.commit_metadata(&[
+        MetadataRecord::RemoveTopic { id: TOPIC },
+        MetadataRecord::Topic { name: "orders".into(), id },
+        MetadataRecord::Partition { id: partition, state: registration() },
+    ]);
+    if knows {
+        let offset = t.metadata_end + -1;
+        t.note(B1, Event::MetadataApplied { offset, state: 1 });
+    }
+    t.checkers.at(Instant::ZERO, 3);
+    if commits {
+        t.offset(3, None);
+    }
+    t.checkers.at(Instant::ZERO, 4);
+    fetch_offset(&mut t, 1, None);
+    t.checkers.at(Instant::ZERO, 5);
+    fetch_offset(&mut t, 1, Some(offset));
+    t.codes().into_iter().filter(|code| *code == "G6").collect()
+}
+
+#[test]
+fn g6_an_offset_from_before_its_topic_was_made_again() {
+    let table = [
+        (true, false, -1, true),
+        (true, false, 5, false),
+        (true, true, 3, true),
+        (true, true, 5, false),
+        (true, true, -1, false),
+        // It does not know yet, and tells what was true.
+        (false, false, 5, true),
+    ];
+    for (knows, commits, offset, holds) in table {
+        let expected: &[&str] = if holds { &[] } else { &["G6"] };
+        assert_eq!(begins_anew(knows, commits, offset), expected, "{knows} {commits} {offset}");
+    }
+}
+
+#[test]
+fn g3_a_topic_that_was_made_again_begins_anew() {
+    let mut t = Cluster::new();
+    for (offset, member, topic_id) in [(10, "a", Uuid([1; 4])), (5, "b", Uuid([2; 4]))] {
+        let at = t.offset(offset, None);
+        t.counts_of(topic_id, offset, at, (member, 1), None);
+    }
+    t.expect_nothing();
+}
+
+#[test]
+fn r10_a_generation_falls_or_gives_something_else() {
+    let first = [("a", None, "0"), ("b", Some("i"), "1")];
+    let table: [(i32, &[(&str, Option<&str>, &str)], bool); 7] = [
+        (6, &[("a", None, "0,1")], true),
+        (5, &first, true),
+        // KIP-345: the same place, under another id.
+        (5, &[("a", None, "0"), ("c", Some("i"), "1")], true),
+        (5, &[("a", None, "0,1")], false),
+        (5, &[("c", None, "0"), ("b", Some("i"), "1")], false),
+        (4, &first, false),
+        (1, &first, false),
+    ];
+    for (generation, members, holds) in table {
+        let mut t = Cluster::new();
+        t.round(5, &first);
+        t.expect_nothing();
+        t.round(generation, members);
+        let expected: &[&str] = if holds { &[] } else { &["R10"] };
+        assert_eq!(t.codes(), expected, "{generation} {members:?}");
+    }
+}
+
+#[test]
+fn r10_a_group_that_was_removed_begins_again() {
+    let mut t = Cluster::new();
+    t.round(5, &[("a", None, "0")]);
+    t.log_of_groups(&[(2, "", None)]);
+    t.round(1, &[("a", None, "0")]);
+    t.log_of_groups(&[(3, "", Some(epoch(7)))]);
+    t.log_of_groups(&[(3, "", None)]);
+    t.log_of_groups(&[(3, "", Some(epoch(1)))]);
+    t.expect_nothing();
+}
+
+/// A value that begins with an epoch.
+fn epoch(epoch: i32) -> Vec<u8> {
+    [&[0, 0][..], &epoch.to_be_bytes()].concat()
+}
+
+#[test]
+fn r10_an_epoch_falls_or_gives_something_else() {
+    let value = |number| Some(epoch(number));
+    type Records<'a> = &'a [(i16, &'a str, Option<Vec<u8>>)];
+    let table: [(Records<'_>, bool); 9] = [
+        (&[(3, "", value(6)), (7, "a", value(1)), (6, "", value(6)), (8, "a", value(6))], true),
+        (&[(3, "", value(5))], false),
+        (&[(6, "", value(4))], false),
+        (&[(8, "a", value(4))], false),
+        (&[(8, "a", value(-2))], true),
+        (&[(8, "a", None), (8, "a", value(1))], true),
+        (&[(7, "a", value(1))], false),
+        (&[(7, "a", value(1)), (6, "", value(5))], false),
+        (&[(7, "b", value(1))], true),
+    ];
+    for (records, holds) in table {
+        let mut t = Cluster::new();
+        let (group, member) = ((3, "", value(5)), (8, "a", value(5)));
+        t.log_of_groups(&[group, (7, "a", value(0)), (6, "", value(5)), member]);
+        t.expect_nothing();
+        t.log_of_groups(records);
+        let expected: &[&str] = if holds { &[] } else { &["R10"] };
+        assert_eq!(t.codes(), expected, "{records:?}");
+    }
+}
+
+#[test]
+fn g2_a_member_is_told_something_else_than_the_log_has_of_its_generation() {
+    for (member, generation, given, holds) in
+        [("a", 5, "0", true), ("a", 5, "1", false), ("a", 4, "0", false), ("c", 5, "", false)]
+    {
+        let mut t = Cluster::new();
+        t.round(5, &[("a", None, "0"), ("b", None, "1")]);
+        let request = SyncGroupRequest {
+            group: "g".into(),
+            generation,
+            member: member.into(),
+            instance: None,
+            protocol_type: None,
+            protocol: None,
+            assignments: Vec::new(),
+        };
+        let (from, correlation) = (ConnId(1), CorrelationId(1));
+        t.checkers.requested(B1, from, correlation, &Arc::new(Request::SyncGroup(request)));
+        let response = Response::SyncGroup(SyncGroupResponse {
+            error: ErrorCode::None,
+            protocol_type: None,
+            protocol: None,
+            assignment: Bytes::from(given),
+        });
+        t.effect(B1, Effect::Respond { to: from, correlation, response: Arc::new(response) });
+        let expected: &[&str] = if holds { &[] } else { &["G2"] };
+        assert_eq!(t.codes(), expected, "{member} {generation} {given}");
+    }
+}
+
+#[test]
+fn a_refused_commit_counts_if_its_member_had_lost_its_place() {
+    let mut t = Cluster::new();
+    t.group(2, &[("b", 2, &[0])]);
+    commit_request(&mut t, "b", 2, ErrorCode::RebalanceInProgress);
+    commit_request(&mut t, "a", 1, ErrorCode::NotCoordinator);
+    assert_eq!(t.checkers.refused_commits(), 0);
+    commit_request(&mut t, "a", 1, ErrorCode::UnknownMemberId);
+    // KIP-345: its successor is in the same generation.
+    commit_request(&mut t, "a", 2, ErrorCode::FencedInstanceId);
+    assert_eq!(t.checkers.refused_commits(), 2);
+    t.expect_nothing();
 }

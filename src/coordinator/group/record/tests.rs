@@ -25,6 +25,7 @@ fn consumer(record: ConsumerRecord) -> Record {
 
 fn offset() -> OffsetValue {
     OffsetValue {
+        topic_id: TopicId::ZERO,
         offset: Offset(5),
         leader_epoch: LeaderEpoch(2),
         metadata: "m".into(),
@@ -41,6 +42,19 @@ fn an_offset_is_kafkas_bytes() {
     let expected = [0, 3, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 2, 0, 1, b'm'];
     assert_eq!(value.as_deref().map(|value| &value[..17]), Some(&expected[..]));
     assert_eq!(value.as_deref().map(|value| &value[17..]), Some(&1_000_i64.to_be_bytes()[..]));
+    round(&record);
+}
+
+#[test]
+fn an_offset_says_which_incarnation_of_its_topic_it_is_about() {
+    let topic_id = Uuid([1, 2, 3, 4]);
+    let value = Some(OffsetValue { topic_id, ..offset() });
+    let record = Record::Offset { group: "g".into(), topic: "t".into(), partition: 3, value };
+    let (_, value) = record.encode();
+    let value = value.expect("it is no tombstone");
+    assert_eq!(value[..16], [0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 2, 2, b'm']);
+    assert_eq!(value[24..27], [1, 0, 16]);
+    assert_eq!(value[27..], topic_id.to_bytes());
     round(&record);
 }
 

@@ -11,6 +11,7 @@ fn a_commit_is_answered_and_noted_when_the_log_has_committed_it() {
     let note = OffsetNote {
         group: GROUP.into(),
         topic: "orders".into(),
+        topic_id: rig::topic_id(1),
         partition: 0,
         offset: Offset(5),
         member: Arc::default(),
@@ -197,4 +198,65 @@ fn old_offsets_expire_but_those_of_an_open_transaction_do_not() {
     assert_eq!(offset_of(&rig.ask(fetch(true))), Ok(-1));
     rig.fail_over();
     assert_eq!(offset_of(&rig.ask(fetch(true))), Ok(-1));
+}
+
+/// `orders` is deleted, and perhaps made again.
+fn reborn(rig: &mut Rig, again: bool) {
+    let image = Arc::make_mut(&mut rig.image);
+    image.topics.remove(&rig::topic_id(1));
+    image.names.remove("orders");
+    if again {
+        rig::topic(image, "orders", 7, 4);
+    }
+}
+
+#[test]
+fn offsets_of_a_deleted_topic_are_removed_with_what_is_staged_for_it() {
+    for again in [false, true] {
+        let mut rig = Rig::new();
+        rig.settle(commit(nobody(), 5));
+        rig.settle(stage(nobody(), 9));
+        rig.events.clear();
+        reborn(&mut rig, again);
+        rig.topics_deleted();
+        rig.commit();
+        let told: Vec<_> = rig.offset_notes().iter().map(|note| note.offset).collect();
+        assert_eq!(told, [Offset::NONE]);
+        rig.marker(true);
+        rig.commit();
+        assert_eq!(offset_of(&rig.ask(fetch(true))), Ok(-1));
+        let answer = rig.settle(commit(nobody(), 3));
+        let unknown = ErrorCode::UnknownTopicOrPartition;
+        assert_eq!(error(&answer), if again { ErrorCode::None } else { unknown });
+        assert_eq!(offset_of(&rig.ask(fetch(true))), Ok(if again { 3 } else { -1 }));
+        let end = rig.log.end;
+        rig.topics_deleted();
+        assert_eq!(rig.log.end, end, "nothing is left to remove");
+    }
+}
+
+#[test]
+fn a_topic_that_was_deleted_while_nobody_led_leaves_no_offsets_to_the_next() {
+    for again in [false, true] {
+        let mut rig = Rig::new();
+        rig.settle(commit(nobody(), 5));
+        reborn(&mut rig, again);
+        rig.fail_over();
+        rig.commit();
+        assert_eq!(rig.offset_notes().last().map(|note| note.offset), Some(Offset::NONE));
+        assert_eq!(offset_of(&rig.ask(fetch(true))), Ok(-1));
+    }
+}
+
+#[test]
+fn offsets_of_a_deleted_topic_are_not_told_though_the_log_refuses_their_removal() {
+    let mut rig = Rig::new();
+    rig.settle(commit(nobody(), 5));
+    reborn(&mut rig, true);
+    rig.log.refuses = Some(ErrorCode::NotEnoughReplicas);
+    rig.topics_deleted();
+    assert_eq!(offset_of(&rig.ask(fetch(true))), Ok(-1));
+    rig.log.refuses = None;
+    rig.live(rig.config.offsets_retention_check_interval + Duration::from_secs(1));
+    assert_eq!(rig.offset_notes().last().map(|note| note.offset), Some(Offset::NONE));
 }

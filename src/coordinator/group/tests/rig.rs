@@ -170,6 +170,11 @@ impl Rig {
         self.call(|coordinator, ctx, log, out| coordinator.committed(ctx, log, end, out));
     }
 
+    /// The image has lost topics.
+    pub fn topics_deleted(&mut self) {
+        self.call(GroupCoordinator::topics_deleted);
+    }
+
     pub fn marker(&mut self, commit: bool) {
         let marker = marker(PRODUCER.0, PRODUCER.1, commit, 0, self.now.wall);
         let at = self.log.push(&marker);
