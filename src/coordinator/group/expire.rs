@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use super::deadlines::Timer;
 use super::groups::{Group, Kind};
-use super::offsets::Commit;
 use super::record::Record;
 use super::remove::{group_tombstones, tombstone};
 use super::{Author, GroupCoordinator, Step};
@@ -31,26 +30,27 @@ impl GroupCoordinator {
     }
 }
 
-/// The records that remove what is older than `horizon`. Kafka also takes offsets of topics that a
-/// group with members has given up; here such a group keeps all of its offsets.
+/// The records that remove what is older than `horizon`. Members keep the offsets of topics that one
+/// of them wants.
 fn expired(name: &Arc<str>, group: &Group, horizon: Timestamp) -> Vec<Record> {
-    if !group.is_empty() {
-        return Vec::new();
-    }
-    let is_old = |commit: &Commit| match &group.kind {
+    let empty = group.is_empty();
+    let since = match &group.kind {
         // KIP-211: of a group that had members, since it is empty.
-        Kind::Classic(classic) if classic.protocol_type.is_some() && classic.since.0 >= 0 => {
-            classic.since <= horizon
-        }
-        Kind::Classic(_) | Kind::Consumer(_) => commit.timestamp <= horizon,
+        Kind::Classic(classic) if empty && classic.had_members() => Some(classic.since),
+        // Who wants what is known between rounds.
+        Kind::Classic(classic) if !empty && !classic.tells_its_topics() => return Vec::new(),
+        Kind::Classic(_) | Kind::Consumer(_) => None,
     };
     let offsets = &group.offsets;
     let due = offsets.committed.iter().filter(|(partition, commit)| {
-        // An open transaction has a say in it.
-        is_old(commit) && !offsets.is_unstable(partition)
+        since.unwrap_or(commit.timestamp) <= horizon
+            // An open transaction has a say in it.
+            && !offsets.is_unstable(partition)
+            && !group.is_subscribed(&partition.0)
     });
     let mut records: Vec<_> = due.map(|(partition, _)| tombstone(name, partition)).collect();
-    if records.len() == offsets.committed.len() && offsets.pending.is_empty() && is_settled(group) {
+    let all = records.len() == offsets.committed.len() && offsets.pending.is_empty();
+    if empty && all && is_settled(group) {
         records.extend(group_tombstones(name, group));
     }
     records

@@ -217,6 +217,16 @@ impl Classic {
         self.protocol_type.as_deref() == Some(embedded::CONSUMER)
     }
 
+    /// Whether it had members and is known since when it has none.
+    pub fn had_members(&self) -> bool {
+        self.protocol_type.is_some() && self.since.0 >= 0
+    }
+
+    /// Whether it is known now which topics its members want.
+    pub fn tells_its_topics(&self) -> bool {
+        self.is_of_consumers() && self.state == State::Stable
+    }
+
     pub fn is_subscribed(&self, topic: &str) -> bool {
         let protocol = self.protocol.as_deref();
         self.is_of_consumers()

@@ -260,3 +260,33 @@ fn offsets_of_a_deleted_topic_are_not_told_though_the_log_refuses_their_removal(
     rig.live(rig.config.offsets_retention_check_interval + Duration::from_secs(1));
     assert_eq!(rig.offset_notes().last().map(|note| note.offset), Some(Offset::NONE));
 }
+
+#[test]
+fn members_keep_the_offsets_of_topics_that_they_want_and_no_others() {
+    for is_classic in [true, false] {
+        let mut rig = Rig::new();
+        rig.config.offsets_retention_minutes = 60;
+        let (id, sign): (Arc<str>, _) = if is_classic {
+            let id = classic::settle_in(&mut rig, 1).remove(0);
+            (id.clone(), classic::heartbeat(&id, 1))
+        } else {
+            consumer::beat(&mut rig, consumer::joins("a"));
+            ("a".into(), Request::ConsumerGroupHeartbeat(consumer::quiet("a", 1)))
+        };
+        let payments = || TopicRef::Name("payments".into());
+        let partitions =
+            alloc::vec![orders(5), CommittedPartition { topic: payments(), ..orders(7) }];
+        let request = OffsetCommitRequest { committer: member(&id, 1), partitions };
+        rig.settle(Request::OffsetCommit(request));
+        for _ in 0..2 * 3_600 / 5 {
+            rig.live(Duration::from_secs(5));
+            rig.send(sign.clone());
+        }
+        assert_eq!(offset_of(&rig.ask(fetch(true))), Ok(5));
+        let partitions = Some(alloc::vec![(payments(), 0)]);
+        let group = OffsetFetchGroup { group: GROUP.into(), member: None, partitions };
+        let groups = alloc::vec![group];
+        let request = OffsetFetchRequest { groups, require_stable: true };
+        assert_eq!(offset_of(&rig.ask(Request::OffsetFetch(request))), Ok(-1));
+    }
+}
