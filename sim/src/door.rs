@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use seedlog::client::app::Processor;
+use seedlog::client::consumer::assignor::CustomAssignor;
 
 use crate::app::{AppKind, Feed, HostSetup, ProcessorKind, Registry};
 use crate::check::Invariant;
@@ -27,6 +28,7 @@ pub struct Simulation {
     overrides: Vec<String>,
     registry: Registry,
     invariants: Vec<Box<dyn Invariant>>,
+    assignor: Option<CustomAssignor>,
     /// Whether it has something that `sim run` does not know.
     has_own: bool,
 }
@@ -46,6 +48,7 @@ impl Simulation {
             overrides: Vec::new(),
             registry: Registry::built_in(),
             invariants: Vec::new(),
+            assignor: None,
             has_own: false,
         }
     }
@@ -91,11 +94,19 @@ impl Simulation {
         self
     }
 
+    /// How the members of `[group]` share out partitions, in the classic protocol.
+    #[must_use]
+    pub fn assignor(mut self, assign: CustomAssignor) -> Self {
+        self.assignor = Some(assign);
+        self.has_own = true;
+        self
+    }
+
     /// # Panics
     /// If the scenario cannot be read.
     fn scenario(&self) -> Arc<Scenario> {
         match Scenario::load_with(&self.file, &self.overrides, &self.registry) {
-            Ok(scenario) => Arc::new(scenario),
+            Ok(scenario) => Arc::new(Scenario { assignor: self.assignor, ..scenario }),
             Err(error) => panic!("{error}"),
         }
     }
@@ -177,6 +188,7 @@ fn again(seed: u64) -> String {
 mod tests {
     use seedlog::client::app::Context;
     use seedlog::client::app::tickets::Tickets;
+    use seedlog::client::consumer::assignor::{Assignments, Counts, Member};
     use seedlog::op::ConsumedRecord;
 
     use super::*;
@@ -222,6 +234,32 @@ mod tests {
         let both = format!("\n\nsim run {} --seed 7\n{AGAIN}", path.display());
         let text = printed(known);
         assert!(text.ends_with(&both), "{text}");
+    }
+
+    /// Everything to one member.
+    fn to_one(members: &[Member], counts: &Counts) -> Assignments {
+        let all = counts.iter();
+        let all = all.flat_map(|(topic, count)| (0..*count).map(|at| (topic.clone(), at)));
+        let mut all = Some(all.collect());
+        members.iter().map(|each| (each.id.clone(), all.take().unwrap_or_default())).collect()
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test needs a place for its files")]
+    fn members_share_out_partitions_as_the_user_has_it() {
+        let text = "# One has all.\nrequire = [\"consumed >= 10\"]\n\
+                    [broker]\ngroup.initial.rebalance.delay.ms = 500\n\
+                    [workload]\nproducers = 1\nconsumers = 2\n[group]\ncommit = \"sync\"\n\
+                    [phases]\nsafety = \"30s\"\n\
+                    [[topics]]\nname = \"in\"\npartitions = 4\n\
+                    [[step]]\nwhen = [\"members(g) == 2\", \"owned(k1) == 4 or owned(k2) == 4\", \
+                    \"consumed >= 10\"]\ndo = [\"end\"]\n";
+        let path = std::env::temp_dir().join(format!("door-{}-share.toml", std::process::id()));
+        std::fs::write(&path, text).expect("there is a place for temporary files");
+        let known = Simulation::of(&path).run(7);
+        assert_eq!(known.verdict, Verdict::Undecided, "{known:?}");
+        let own = Simulation::of(&path).assignor(to_one).run(7);
+        assert_eq!(own.verdict, Verdict::Held, "{own:?}");
     }
 
     /// Says nothing of where its records go.

@@ -298,8 +298,8 @@ fn transactional_id(scenario: &Scenario, who: Who) -> Option<Arc<str>> {
 /// The group of a consumer, if it is a member of one.
 fn group(scenario: &Scenario, who: Who) -> Option<GroupSetup> {
     let group = scenario.group.as_ref().filter(|group| who.number <= group.members)?;
-    let instance = group.is_static.then(|| Arc::from(who.to_string()));
-    Some(GroupSetup { id: Arc::clone(&group.id), instance, assignor: None })
+    let instance = group.instance(who.number - 1, &who.to_string());
+    Some(GroupSetup { id: Arc::clone(&group.id), instance, assignor: scenario.assignor })
 }
 
 fn server(

@@ -8,7 +8,7 @@ use seedlog::time::{Instant, millis};
 use super::coordinators::state_of;
 use super::{Run, Stop};
 use crate::app::AppTally;
-use crate::check::Check;
+use crate::check::{Check, Checkers};
 use crate::scenario::Requirement;
 use crate::world::Fault;
 
@@ -62,7 +62,8 @@ pub fn is_counter(name: &str) -> bool {
 }
 
 /// What coordinators and applications count, beside `coordinators.STATE`.
-pub const COUNTERS: [&str; 5] = ["committed", "aborted", "fenced", "rebalances", "rejoins"];
+pub const COUNTERS: [&str; 6] =
+    ["committed", "aborted", "fenced", "refused", "rebalances", "rejoins"];
 
 /// A run's result: byte-stable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,11 +157,12 @@ impl Run {
 
     /// What coordinators and applications did; without what never happened.
     fn counters(&self) -> Vec<(String, u64)> {
-        let told = &self.watch.coordinators;
+        let (told, checkers) = (&self.watch.coordinators, self.watch.checkers.as_ref());
         let mut list: Vec<(String, u64)> = vec![
             ("committed".into(), told.committed),
             ("aborted".into(), told.aborted),
             ("fenced".into(), self.workload.fenced()),
+            ("refused".into(), checkers.map_or(0, Checkers::refused_commits)),
             ("rebalances".into(), told.rebalances),
             ("rejoins".into(), told.rejoins),
             ("coordinators.group".into(), told.group_moves),

@@ -8,6 +8,7 @@ use super::group::{CommitMode, MemberDelivery};
 use super::model::Scenario;
 use super::read::Table;
 use super::text::{Error, Place};
+use super::value::Span;
 use crate::world::Seed;
 
 /// One setting, and what it may be.
@@ -122,6 +123,12 @@ impl Scenario {
                 Ok(())
             }
             ("group", "commit") => self.set_commit(value),
+            ("group", "work") => {
+                let work = Span::parse(value);
+                let work = work.ok_or_else(|| plain(format!("{value:?} is no time to work")))?;
+                self.group.as_mut().ok_or_else(no_group)?.work = work;
+                Ok(())
+            }
             ("app", "static") => {
                 let is_static = boolean(value)?;
                 let all = self.apps.iter_mut();
@@ -130,7 +137,7 @@ impl Scenario {
             }
             _ => {
                 let cure = "draw a setting of [broker], [consumer] or [producer], group.static, \
-                            group.commit or app.static";
+                            group.commit, group.work or app.static";
                 Err(("cannot be drawn".into(), cure))
             }
         }
@@ -220,6 +227,7 @@ mod tests {
             ("consumer.fetch.max.byte", "1", "unknown"),
             ("consumer.partition.assignment.strategy", "fair", "fair"),
             ("group.static", "true", "there is no group"),
+            ("group.work", "5ms..1ms", "\"5ms..1ms\" is no time to work"),
             ("workload.keys", "1", "cannot be drawn"),
         ] {
             let text = format!("# A.\n[[draw]]\nkey = {key:?}\nof = [{of:?}]\n");

@@ -7,7 +7,7 @@ use seedlog::time::Duration;
 use super::model::{Workload, named};
 use super::parse::u32_of;
 use super::read::{Table, suggestion};
-use super::text::Error;
+use super::text::{Error, Place};
 use super::value::Span;
 
 named!(
@@ -44,6 +44,9 @@ pub struct GroupWork {
     pub delivery: MemberDelivery,
     /// Whether members have names that outlive them (KIP-345): those of their processes.
     pub is_static: bool,
+    /// The names of static members, given in turn, so that two may have the same; empty: see
+    /// `is_static`.
+    pub instances: Vec<Arc<str>>,
     /// How long a member works on what a poll gave it.
     pub work: Span,
     /// How long a member stays before it leaves and joins again; zero: for ever.
@@ -53,6 +56,14 @@ pub struct GroupWork {
 }
 
 impl GroupWork {
+    /// The name that outlives the member of that number, from 0, whose process has this name.
+    #[must_use]
+    pub fn instance(&self, number: u32, process: &str) -> Option<Arc<str>> {
+        let index = usize::try_from(number).expect("few members");
+        let named = self.instances.get(index % self.instances.len().max(1));
+        named.cloned().or_else(|| self.is_static.then(|| process.into()))
+    }
+
     /// Reads `[group]`.
     ///
     /// # Errors
@@ -70,6 +81,7 @@ impl GroupWork {
             delivery: one_of(&mut table, "delivery", MemberDelivery::NAMES, MemberDelivery::parse)?
                 .unwrap_or(MemberDelivery::AtLeastOnce),
             is_static: table.boolean("static")?.unwrap_or(false),
+            instances: names(table.strings("instances")?),
             work: table.span("work")?.unwrap_or(none),
             stay: table.span("stay")?.unwrap_or(none),
             automatic: table.boolean("automatic")?.unwrap_or(true),
@@ -86,6 +98,10 @@ impl GroupWork {
         }
         Ok(Some(group))
     }
+}
+
+fn names(names: Vec<(Place, String)>) -> Vec<Arc<str>> {
+    names.into_iter().map(|(_, name)| name.into()).collect()
 }
 
 /// One of some words.

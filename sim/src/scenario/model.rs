@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use seedlog::client::consumer::assignor::CustomAssignor;
 use seedlog::config::{
     AdminConfig, BrokerConfig, ConsumerConfig, ControllerConfig, ProducerConfig, QuorumConfig,
 };
@@ -48,6 +49,8 @@ pub struct Scenario {
     pub workload: Workload,
     /// Some consumers are members of a group.
     pub group: Option<GroupWork>,
+    /// How a leader among its members shares out partitions, if a user says.
+    pub assignor: Option<CustomAssignor>,
     /// Some producers send transactions.
     pub transactions: Option<Transactions>,
     /// Their processes are x1, x2, .. in this order.

@@ -96,6 +96,7 @@ impl Scenario {
             draws: Draw::read(&mut root, overrides)?,
             drawn: Vec::new(),
             group,
+            assignor: None,
             transactions,
             apps,
             store,

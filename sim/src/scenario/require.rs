@@ -54,7 +54,7 @@ pub(super) fn requirements(
         });
         let Some(requirement) = parsed else {
             let cure = "write NAME >= NUMBER with acked, consumed, consumed.percent, leaders, \
-                        controllers, committed, aborted, fenced, rebalances, rejoins, \
+                        controllers, committed, aborted, fenced, refused, rebalances, rejoins, \
                         coordinators.STATE, \
                         published, received, processed, processed.rate, applied, failed, \
                         retries, deadletters, duplicates, paused, malformed, reprocessed, \

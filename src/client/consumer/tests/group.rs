@@ -27,11 +27,15 @@ pub(super) fn member_with(
     defects: Defects,
 ) -> Script<Consumer> {
     let instance = instance.map(Arc::from);
+    member_of(GroupSetup { id: "g".into(), instance, assignor: None }, config, defects)
+}
+
+fn member_of(group: GroupSetup, config: ConsumerConfig, defects: Defects) -> Script<Consumer> {
     let setup = Arc::new(ConsumerSetup {
         client_id: "k1".into(),
         bootstrap: [endpoint(1)].into(),
         config,
-        group: Some(GroupSetup { id: "g".into(), instance, assignor: None }),
+        group: Some(group),
         defects,
         space: crate::client::SPACE,
     });
@@ -202,26 +206,58 @@ fn a_member_joins_under_the_name_that_it_is_given_and_leads_if_it_is_told_to() {
     let mut script = member(AssignmentStrategy::Range);
     let asked = asked_of(&mut script, is_join);
     script.answer(&asked, joined(ErrorCode::MemberIdRequired, -1, "range"));
-    let asked = asked_of(&mut script, is_join);
-    let Request::JoinGroup(request) = &*asked.request else { panic!("just found") };
+    let asked = script.unanswered.iter().find(|asked| is_join(&asked.request));
+    let Some(Request::JoinGroup(request)) = asked.map(|asked| &*asked.request) else {
+        panic!("{:?}", script.unanswered)
+    };
     assert_eq!(&*request.member, "m1");
-    let Response::JoinGroup(mut answer) = joined(ErrorCode::None, 1, "range") else {
+    let told = leads(&mut script, "range");
+    let assigned = |member: &str, partition| {
+        (Arc::from(member), embedded::encode_assignment(&orders(&[partition])))
+    };
+    assert_eq!(told, [assigned("m1", 0), assigned("m2", 1)]);
+}
+
+/// What a member tells the group when it leads, after `m1` and `m2` have joined under `protocol`.
+fn leads(script: &mut Script<Consumer>, protocol: &str) -> Vec<(Arc<str>, Bytes)> {
+    let asked = asked_of(script, is_join);
+    let Request::JoinGroup(request) = &*asked.request else { panic!("just found") };
+    assert_eq!(&*request.protocols[0].0, protocol);
+    let subscription = request.protocols[0].1.clone();
+    let Response::JoinGroup(mut answer) = joined(ErrorCode::None, 1, protocol) else {
         panic!("built so")
     };
-    let subscription = request.protocols[0].1.clone();
-    let joined = |member: &str| JoinedMember {
+    let member = |member: &str| JoinedMember {
         member: member.into(),
         instance: None,
         subscription: subscription.clone(),
     };
-    (answer.leader, answer.members) = ("m1".into(), vec![joined("m1"), joined("m2")]);
+    (answer.leader, answer.members) = ("m1".into(), vec![member("m1"), member("m2")]);
     script.answer(&asked, Response::JoinGroup(answer));
-    let asked = asked_of(&mut script, is_sync);
+    let asked = asked_of(script, is_sync);
     let Request::SyncGroup(request) = &*asked.request else { panic!("just found") };
-    let assigned = |member: &str, partition| {
-        (Arc::from(member), embedded::encode_assignment(&orders(&[partition])))
-    };
-    assert_eq!(request.assignments, [assigned("m1", 0), assigned("m2", 1)]);
+    let told = request.assignments.clone();
+    script.answer(&asked, synced(ErrorCode::None, &[]));
+    told
+}
+
+/// Everything to the member whose id sorts last.
+fn to_the_last(members: &[assignor::Member], counts: &assignor::Counts) -> assignor::Assignments {
+    let all = counts.iter();
+    let all = all.flat_map(|(topic, count)| (0..*count).map(|at| (topic.clone(), at)));
+    let last = members.iter().map(|member| member.id.clone()).max();
+    last.map(|last| (last, all.collect())).into_iter().collect()
+}
+
+#[test]
+fn a_leader_assigns_as_its_application_has_it() {
+    let group = GroupSetup { id: "g".into(), instance: None, assignor: Some(to_the_last) };
+    let mut script = member_of(group, settings(), Defects::NONE);
+    let told = leads(&mut script, "custom");
+    assert_eq!(told, [("m2".into(), embedded::encode_assignment(&orders(&[0, 1])))]);
+    assert_eq!(self::told(&mut script), Some(Rebalance::Assigned(vec![], as_member(1))));
+    beat(&mut script, ErrorCode::RebalanceInProgress);
+    assert_eq!(subscription(&asked_of(&mut script, is_join)).owned, []);
 }
 
 #[test]
