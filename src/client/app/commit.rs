@@ -207,7 +207,9 @@ impl<P: Processor> Engine<P> {
             let Some(lane) = self.lanes.get_mut(&partition) else { continue };
             let committed = (found.offset != Offset::NONE).then_some(found.offset);
             lane.committed = committed;
-            lane.done = committed;
+            // Where the commit comes first, what it had accepted before is still worked on.
+            let held = lane.entries.front().map(|entry| entry.record.offset);
+            lane.done = committed.min(held.or(committed));
             // With nothing committed the first record that was polled is where it began.
             let Some(to) = committed.or(lane.start) else { continue };
             let (topic, partition) = partition;

@@ -8,9 +8,10 @@ use crate::client::app::testing::{Rig, copy, record, setup};
 use crate::config::Delivery;
 use crate::defect::{Defect, Defects};
 use crate::error::ErrorCode;
+use crate::ids::{LeaderEpoch, Offset};
 use crate::message::Response;
 use crate::message::store::{Apply, StoreRequest, StoreResponse};
-use crate::op::{ConsumedRecord, Outcome};
+use crate::op::{ConsumedRecord, Outcome, Position};
 use crate::time::Duration;
 
 /// Asks the store once for each record.
@@ -96,4 +97,28 @@ fn what_at_most_once_has_not_committed_it_does_not_process() {
     let refused = Outcome::Failed(ErrorCode::IllegalGeneration);
     rig.answer(|purpose| matches!(purpose, Purpose::Commit(_)), refused);
     assert_eq!(rig.calls(), ["committed? 1"]);
+}
+
+#[test]
+fn what_at_most_once_has_in_hand_stays_there_when_a_failed_commit_counts_after_all() {
+    let mut rig = Rig::new(setup(Delivery::AtMostOnce), copy());
+    let is_commit = |purpose: &Purpose| matches!(purpose, Purpose::Commit(_));
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1")].into());
+    rig.answer(is_commit, Outcome::Done);
+    rig.polled([record(0, 6, "a", "2")].into());
+    rig.answer(is_commit, Outcome::Unknown(ErrorCode::RequestTimedOut));
+    let position = Position {
+        topic: "in".into(),
+        partition: 0,
+        offset: Offset(7),
+        leader_epoch: LeaderEpoch::NONE,
+        metadata: None,
+    };
+    let found = Outcome::Committed([position].into());
+    rig.answer(|purpose| *purpose == Purpose::Committed, found);
+    rig.answer(|purpose| *purpose == Purpose::Seek, Outcome::Done);
+    assert_eq!(rig.calls(), ["send out a=1"]);
+    rig.sent();
+    assert!(rig.calls().is_empty(), "nothing is left to commit: {:?}", rig.calls());
 }
