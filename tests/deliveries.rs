@@ -27,12 +27,12 @@ fn every_kind_keeps_what_its_mode_promises() {
         for mode in MODES {
             let set = [
                 format!("app.0.delivery={mode}"),
-                "phases.safety=15s".into(),
+                "phases.safety=20s".into(),
                 format!("require={require:?}"),
             ];
             let scenario = load(name, &set).unwrap_or_else(|error| panic!("{name}: {error}"));
             let scenario = Arc::new(scenario);
-            for seed in 0..2 {
+            for seed in 0..20 {
                 let report = execute(&scenario, seed);
                 assert_eq!(report.verdict, Verdict::Held, "{name} {mode} {seed}: {report:?}");
             }
