@@ -43,6 +43,7 @@ claims! {
     offsets_are_kept_for_as_long_as_retention_has_it = "offset_retention" over 0..3,
     a_topic_that_was_made_again_is_read_from_its_beginning = "reborn_topic" over 0..3,
     of_two_under_one_name_the_older_is_fenced = "twin_members" over 0..3,
+    a_late_sync_gets_no_part_of_another_generation = "late_sync" over 0..3,
     what_is_committed_first_is_never_done_twice = "commit_first" over 0..4,
     what_is_done_at_least_once_is_never_left_out = "at_least_once" over 0..5,
     any_mix_of_faults_and_workloads_is_survived = "everything" over 0..8,
