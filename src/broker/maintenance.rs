@@ -32,6 +32,7 @@ impl Broker {
             let id = replica.id();
             self.coordinator_loaded(now, id, from, batches, out);
         }
+        self.look_into(log, from, batches, out);
     }
 
     /// Writes the high watermarks down, if one has moved.

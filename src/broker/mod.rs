@@ -15,6 +15,7 @@ mod fetcher;
 mod forward;
 mod isr_changes;
 mod lifecycle;
+mod lookup;
 mod maintenance;
 mod metadata_api;
 mod metadata_log;
@@ -44,6 +45,7 @@ use crate::broker::fetcher::Fetchers;
 use crate::broker::forward::Forwards;
 use crate::broker::isr_changes::IsrChanges;
 use crate::broker::lifecycle::Lifecycle;
+use crate::broker::lookup::Lookup;
 use crate::broker::metadata_log::Metadata;
 use crate::broker::offsets::DelayedDeletion;
 use crate::broker::partitions::Partitions;
@@ -110,6 +112,7 @@ pub struct Broker {
     /// The last checkpoint of high watermarks, not to write the same again.
     written_high_watermarks: Bytes,
     deletions: Vec<DelayedDeletion>,
+    lookups: Vec<Lookup>,
     shutdown: Option<Shutdown>,
 }
 
@@ -215,6 +218,7 @@ impl Broker {
         self.forwards.hang_up(conn);
         self.producer_ids.hang_up(conn);
         self.forget_deletions(conn);
+        self.forget_lookups(conn);
     }
 
     fn response(
@@ -336,6 +340,7 @@ impl Machine for Broker {
         let parked = earliest(self.purgatory.deadline(), self.timers.next());
         let fetchers = earliest(self.fetchers.deadline(), self.partitions.deadline());
         let parked = earliest(parked, self.deletions_deadline());
+        let parked = earliest(parked, self.lookups_deadline());
         let parked = earliest(parked, self.coordinators.deadline());
         let parked = earliest(parked, self.transactions.deadline());
         let own = earliest(earliest(parked, fetchers), self.errands_deadline());

@@ -1,4 +1,4 @@
-//! ListOffsets, OffsetForLeaderEpoch and DeleteRecords.
+//! OffsetForLeaderEpoch and DeleteRecords.
 
 use alloc::vec::Vec;
 
@@ -8,10 +8,10 @@ use crate::ids::{ConnId, CorrelationId, LeaderEpoch, Offset, PartitionId};
 use crate::machine::Effects;
 use crate::message::Response;
 use crate::message::offsets::{
-    DeleteRecordsRequest, DeleteRecordsResponse, DeletedRecords, EpochEnd, ListOffsetsRequest,
-    ListOffsetsResponse, ListedOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    DeleteRecordsRequest, DeleteRecordsResponse, DeletedRecords, EpochEnd,
+    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
 };
-use crate::time::{Instant, Now, Timestamp, earliest};
+use crate::time::{Instant, Now, earliest};
 
 /// A deletion that is done here and waits until every live replica has followed.
 #[derive(Clone, Debug)]
@@ -26,32 +26,6 @@ pub(super) struct DelayedDeletion {
 }
 
 impl Broker {
-    pub(super) fn list_offsets(
-        &mut self,
-        client: (ConnId, CorrelationId),
-        request: &ListOffsetsRequest,
-        out: &mut Effects,
-    ) {
-        let partitions = request.partitions.iter();
-        let partitions = partitions
-            .map(|ask| match self.hosted(&ask.topic, ask.partition) {
-                Ok(id) => {
-                    let replica = self.partitions.get(id).expect("only what is hosted is found");
-                    replica.list_offset(ask, request.isolation)
-                }
-                Err(error) => ListedOffset {
-                    topic: ask.topic.clone(),
-                    partition: ask.partition,
-                    error,
-                    timestamp: Timestamp::NONE,
-                    offset: Offset::NONE,
-                    leader_epoch: LeaderEpoch::NONE,
-                },
-            })
-            .collect();
-        Self::respond(client, Response::ListOffsets(ListOffsetsResponse { partitions }), out);
-    }
-
     pub(super) fn epoch_ends(
         &mut self,
         now: Now,

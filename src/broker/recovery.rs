@@ -117,6 +117,7 @@ impl Broker {
             found: Found::new(found),
             written_high_watermarks: Bytes::new(),
             deletions: Vec::new(),
+            lookups: Vec::new(),
             shutdown: None,
         };
         broker.settle(now, out);

@@ -27,7 +27,7 @@ impl Broker {
         match &**request {
             Request::Produce(produce) => self.produce(now, client, request, produce, out),
             Request::Fetch(fetch) => self.fetch(now, client, request, fetch, out),
-            Request::ListOffsets(ask) => self.list_offsets(client, ask, out),
+            Request::ListOffsets(ask) => self.list_offsets(now, client, ask, out),
             Request::OffsetForLeaderEpoch(ask) => self.epoch_ends(now, client, ask, out),
             Request::DeleteRecords(delete) => self.delete_records(now, client, delete, out),
             Request::InitProducerId(init) if init.transactional_id.is_some() => {

@@ -133,6 +133,7 @@ impl Broker {
             }
         }
         self.expire_deletions(now, out);
+        self.expire_lookups(now, out);
         self.expire_errands(now, out);
     }
 

@@ -1,5 +1,7 @@
 //! Whole steps of a broker.
 
+mod answers;
+
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;

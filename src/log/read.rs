@@ -45,12 +45,12 @@ impl Log {
         Some(LogRange { log: self.id, from: base, to: last.last.next(), bytes })
     }
 
-    /// The first batch with a record at or after `time`, as its greatest timestamp and its base
-    /// offset: an answer at the granularity of batches.
+    /// The first batch with a record at or after `time`, of those from the one that holds `from`, as
+    /// its greatest timestamp and its base offset: an answer at the granularity of batches.
     #[must_use]
-    pub fn offset_for_time(&self, time: Timestamp) -> Option<(Timestamp, Offset)> {
+    pub fn offset_for_time(&self, time: Timestamp, from: Offset) -> Option<(Timestamp, Offset)> {
         let segment = self.segments().find(|segment| segment.max_timestamp >= time)?;
-        let first = self.index.holding(segment.base.max(self.start));
+        let first = self.index.holding(segment.base.max(self.start).max(from));
         let mut batches = self.index.iter_from(first);
         let batch = batches.find(|batch| batch.max_timestamp >= time)?;
         Some((batch.max_timestamp, batch.base.max(self.start)))
@@ -61,6 +61,16 @@ impl Log {
     pub fn max_timestamp(&self) -> Option<(Timestamp, Offset)> {
         let kept = self.index.iter_from(self.index.holding(self.start));
         let newest = kept.map(|batch| batch.max_timestamp).max()?;
-        self.offset_for_time(newest)
+        self.offset_for_time(newest, self.start)
+    }
+
+    /// The batch that holds an offset, if it may hold other records too.
+    #[must_use]
+    pub fn batch_of_several(&self, offset: Offset) -> Option<LogRange> {
+        let number = self.index.holding(offset);
+        let batch = (number < self.index.end()).then(|| *self.index.get(number))?;
+        let range =
+            LogRange { log: self.id, from: batch.base, to: batch.last.next(), bytes: batch.size };
+        (batch.base < batch.last).then_some(range)
     }
 }

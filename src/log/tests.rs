@@ -309,12 +309,18 @@ fn offsets_are_found_by_time() {
     for timestamp in [10, 30, 20, 30, 50, 40] {
         lead(&mut log, 0, &data(2, timestamp)).unwrap();
     }
-    let found = |time| log.offset_for_time(Timestamp(time)).map(|(at, offset)| (at.0, offset.0));
+    let found =
+        |time| log.offset_for_time(Timestamp(time), Offset(0)).map(|(at, offset)| (at.0, offset.0));
     for (time, expected) in
         [(0, Some((10, 0))), (11, Some((30, 2))), (31, Some((50, 8))), (51, None)]
     {
         assert_eq!(found(time), expected);
     }
+    let behind = log.offset_for_time(Timestamp(30), Offset(4));
+    assert_eq!(behind, Some((Timestamp(30), Offset(6))), "of the batches from there on");
+    let range = log.batch_of_several(Offset(3)).expect("it holds two records");
+    assert_eq!((range.from, range.to), (Offset(2), Offset(4)));
+    assert_eq!(log.batch_of_several(Offset(12)), None);
     assert_eq!(log.max_timestamp(), Some((Timestamp(50), Offset(8))));
 }
 

@@ -276,10 +276,16 @@ impl Replica {
         }
     }
 
-    /// Answers ListOffsets for a client.
+    /// Answers ListOffsets for a client, as far as the index knows: by time, with a batch's greatest
+    /// timestamp and its first offset, of the batches from the one that holds `from`.
     #[must_use]
-    pub fn list_offset(&self, ask: &ListOffsetsPartition, isolation: Isolation) -> ListedOffset {
-        let found = self.find_offset(ask, isolation);
+    pub fn list_offset(
+        &self,
+        ask: &ListOffsetsPartition,
+        isolation: Isolation,
+        from: Offset,
+    ) -> ListedOffset {
+        let found = self.find_offset(ask, isolation, from);
         let (error, (timestamp, offset)) = match found {
             Ok(found) => (ErrorCode::None, found),
             Err(error) => (error, (Timestamp::NONE, Offset::NONE)),
@@ -299,6 +305,7 @@ impl Replica {
         &self,
         ask: &ListOffsetsPartition,
         isolation: Isolation,
+        from: Offset,
     ) -> Result<(Timestamp, Offset), ErrorCode> {
         self.fence(ask.current_leader_epoch)?;
         let leader = self.leading()?;
@@ -315,7 +322,7 @@ impl Replica {
             OffsetSpec::Latest => Ok((Timestamp::NONE, upper)),
             OffsetSpec::Earliest => Ok((Timestamp::NONE, self.log.start_offset())),
             OffsetSpec::MaxTimestamp => readable(self.log.max_timestamp()),
-            OffsetSpec::At(time) => readable(self.log.offset_for_time(time)),
+            OffsetSpec::At(time) => readable(self.log.offset_for_time(time, from)),
         }
     }
 

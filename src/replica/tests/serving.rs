@@ -88,7 +88,10 @@ fn readers_of_another_epoch_are_fenced() {
         let topic = TopicRef::Id(ID.topic);
         let list =
             ListOffsetsPartition { topic: topic.clone(), partition: 0, current_leader_epoch, spec };
-        assert_eq!(b1.replica.list_offset(&list, Isolation::ReadUncommitted).error, error);
+        assert_eq!(
+            b1.replica.list_offset(&list, Isolation::ReadUncommitted, Offset::ZERO).error,
+            error
+        );
         let leader_epoch = LeaderEpoch(1);
         let end = EpochPartition { topic, partition: 0, current_leader_epoch, leader_epoch };
         assert_eq!(b1.replica.epoch_end(&b1.ctx(&world), &end).error, error);
@@ -154,7 +157,8 @@ fn a_new_leader_does_not_tell_the_end_before_it_knows_it() {
         spec,
     };
     let ask = |host: &Host, what| {
-        let listed = host.replica.list_offset(&spec(what), Isolation::ReadUncommitted);
+        let listed =
+            host.replica.list_offset(&spec(what), Isolation::ReadUncommitted, Offset::ZERO);
         (listed.error, listed.offset.0, listed.leader_epoch.0)
     };
     assert_eq!(ask(&b1, OffsetSpec::Latest), (ErrorCode::OffsetNotAvailable, -1, -1));
