@@ -138,14 +138,14 @@ impl Log {
     fn check_marker(&self, marker: Marker) -> Result<bool, ErrorCode> {
         let Some(producer) = self.producers.get(marker.producer_id) else { return Ok(false) };
         let defects = self.config().defects;
+        if marker.producer_epoch < producer.epoch {
+            return Err(ErrorCode::InvalidProducerEpoch);
+        }
         // KIP-98: a coordinator that was replaced has no say.
         if marker.coordinator_epoch < producer.coordinator_epoch
             && !defects.has(Defect::ZombieTcMarker)
         {
             return Err(ErrorCode::TransactionCoordinatorFenced);
-        }
-        if marker.producer_epoch < producer.epoch {
-            return Err(ErrorCode::InvalidProducerEpoch);
         }
         // KIP-1228: with version 2 a transaction ends above the epoch that it wrote with, so a
         // marker of the present epoch is that of the transaction before.

@@ -163,6 +163,15 @@ fn transactions_hold_back_the_last_stable_offset() {
     assert_eq!(log.aborted(Offset(0), Offset(1)).count(), 0);
     assert_eq!(log.aborted(Offset(4), Offset(9)).count(), 0);
     assert_eq!(end(&mut log, 3, true), Err(ErrorCode::TransactionCoordinatorFenced));
+    let both = Marker {
+        version: TransactionVersion::V1,
+        producer_id: ProducerId(1),
+        producer_epoch: ProducerEpoch(2),
+        coordinator_epoch: 3,
+        commit: true,
+    };
+    let both = log.append_control(now(9), LeaderEpoch(0), both, &mut Effects::new());
+    assert_eq!(both.err(), Some(ErrorCode::InvalidProducerEpoch), "Kafka looks there first");
     lead(&mut log, 0, &transactional(2)).unwrap();
     end(&mut log, 4, true).unwrap();
     assert_eq!(log.aborted(Offset(0), Offset(9)).count(), 1);
