@@ -647,6 +647,7 @@ impl Checkers {
         offset: Offset,
     ) {
         let Some(id) = self.partition_id(topic, partition) else { return };
+        self.transactions.acknowledged(record, id);
         if offset == Offset::NONE || self.partitions.get(&id).is_some_and(|p| p.excused) {
             return;
         }

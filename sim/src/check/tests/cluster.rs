@@ -194,18 +194,25 @@ impl Cluster {
         self.state = to;
     }
 
-    /// A transaction is open in that epoch.
+    /// A transaction is open in that epoch; the one before is complete.
     pub fn begin(&mut self, epoch: i16) {
+        self.complete(epoch);
         self.transit(epoch, TransactionState::Ongoing);
     }
 
     /// It is decided; its markers have that epoch.
     pub fn decide(&mut self, epoch: i16, commit: bool) {
+        use TransactionState::{PrepareAbort, PrepareCommit};
+        self.transit(epoch, if commit { PrepareCommit } else { PrepareAbort });
+    }
+
+    /// What is decided is complete.
+    pub fn complete(&mut self, epoch: i16) {
         use TransactionState::{CompleteAbort, CompleteCommit, PrepareAbort, PrepareCommit};
-        let states =
-            if commit { [PrepareCommit, CompleteCommit] } else { [PrepareAbort, CompleteAbort] };
-        for state in states {
-            self.transit(epoch, state);
+        if self.state == PrepareCommit {
+            self.transit(epoch, CompleteCommit);
+        } else if self.state == PrepareAbort {
+            self.transit(epoch, CompleteAbort);
         }
     }
 

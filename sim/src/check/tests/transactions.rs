@@ -82,6 +82,7 @@ fn t1_a_step_from_a_state_that_the_log_does_not_have() {
     let mut t = Cluster::new();
     t.begin(0);
     t.decide(1, true);
+    t.complete(1);
     t.expect_nothing();
     // A coordinator that has not read the log to its end.
     t.write(1, TransactionState::Empty);
@@ -90,6 +91,21 @@ fn t1_a_step_from_a_state_that_the_log_does_not_have() {
     t.put(DECISIONS, &builder.build());
     t.expect_nothing();
     t.begin(1);
+    assert_eq!(t.codes(), ["T1"]);
+}
+
+#[test]
+fn t1_a_transaction_that_is_complete_before_its_last_marker() {
+    let mut t = Cluster::new();
+    t.begin(0);
+    t.sent(1, &ids(&[1, 2]));
+    t.data(P0, 0, 0, &ids(&[1]));
+    t.data(P1, 0, 0, &ids(&[2]));
+    t.checkers.transaction_ending(transaction(1), COMMIT);
+    t.decide(1, true);
+    t.marker(P0, 1, true);
+    t.expect_nothing();
+    t.complete(1);
     assert_eq!(t.codes(), ["T1"]);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use seedlog::ids::{Offset, PartitionId, ProducerId};
 use seedlog::op::{Outcome, Position};
@@ -64,8 +64,8 @@ pub type DecisionId = (ProducerId, Offset);
 
 #[derive(Clone, Debug, Default)]
 struct Transaction {
-    /// Records sent that no marker has ended yet.
-    missing: IndexSet<RecordId, FxBuildHasher>,
+    /// Records sent that no marker has ended yet, with the partition that acknowledged them.
+    missing: IndexMap<RecordId, Option<PartitionId>, FxBuildHasher>,
     /// What the application asked for last.
     asked: Option<Decision>,
     told: Option<Told>,
@@ -93,7 +93,7 @@ impl Clients {
     fn transaction(&mut self, id: TransactionRef) -> &mut Transaction {
         if self.transactions.len() > 2 * REMEMBERED {
             for (_, old) in self.transactions.drain(..REMEMBERED) {
-                for record in old.missing {
+                for record in old.missing.into_keys() {
                     self.owners.swap_remove(&record);
                 }
             }
@@ -103,8 +103,17 @@ impl Clients {
 
     /// An application sends a record in a transaction.
     pub fn sent(&mut self, id: TransactionRef, record: RecordId) {
-        self.transaction(id).missing.insert(record);
+        self.transaction(id).missing.insert(record, None);
         self.owners.insert(record, id);
+    }
+
+    /// A record was acknowledged, perhaps one of a transaction.
+    pub fn acknowledged(&mut self, record: RecordId, by: PartitionId) {
+        let Some(id) = self.owners.get(&record) else { return };
+        let transaction = self.transactions.get_mut(id);
+        if let Some(at) = transaction.and_then(|each| each.missing.get_mut(&record)) {
+            *at = Some(by);
+        }
     }
 
     /// An application commits positions with a transaction.
@@ -143,13 +152,14 @@ impl Clients {
         self.transaction(id).asked = Some(decision);
     }
 
-    /// It has its answer. `placed`: whether a record is anywhere in a committed log.
+    /// It has its answer. `placed`: whether a record, acknowledged there, is in a committed log, or
+    /// may have been.
     pub fn ended(
         &mut self,
         id: TransactionRef,
         decision: Decision,
         outcome: &Outcome,
-        placed: impl Fn(RecordId) -> bool,
+        placed: impl Fn(RecordId, Option<PartitionId>) -> bool,
         tally: &mut Tally,
     ) {
         let told = match outcome {
@@ -168,9 +178,9 @@ impl Clients {
         transaction.told = Some(told);
         transaction.check_truth(id, tally);
         if told == Told::Done(Decision::Commit) {
-            let lost = transaction.missing.iter().find(|record| !placed(**record));
+            let lost = transaction.missing.iter().find(|(record, at)| !placed(**record, **at));
             tally.expect(Check::OutcomeTruth, lost.is_none(), || {
-                let lost = lost.map(ToString::to_string).unwrap_or_default();
+                let lost = lost.map(|(record, _)| record.to_string()).unwrap_or_default();
                 format!(
                     "transaction {id} was committed, as its application was told, but record \
                      {lost} of it is in no committed log"
@@ -244,15 +254,17 @@ impl Clients {
         });
     }
 
-    /// At the end: what was committed is visible, all of it.
-    pub fn run_ended(&self, tally: &mut Tally) {
+    /// At the end: what was committed is visible, all of it. `excused`: a partition has lost more
+    /// than it promises to survive.
+    pub fn run_ended(&self, excused: impl Fn(PartitionId) -> bool, tally: &mut Tally) {
         for (id, transaction) in &self.transactions {
             if transaction.told != Some(Told::Done(Decision::Commit)) {
                 continue;
             }
-            let missing = transaction.missing.first();
+            let mut missing = transaction.missing.iter();
+            let missing = missing.find(|(_, at)| !at.is_some_and(&excused));
             tally.expect(Check::OutcomeTruth, missing.is_none(), || {
-                let missing = missing.map(ToString::to_string).unwrap_or_default();
+                let missing = missing.map(|(record, _)| record.to_string()).unwrap_or_default();
                 format!(
                     "transaction {id} was committed, as its application was told, but record \
                      {missing} of it never became visible"

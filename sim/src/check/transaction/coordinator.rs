@@ -3,7 +3,7 @@
 //! A coordinator notes each record when it appends it. Whether that record came to count is told by
 //! the committed log of its partition, not by the coordinator.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -16,7 +16,7 @@ use super::view::Closed;
 
 /// Decisions remembered of one producer id.
 const REMEMBERED: usize = 8;
-/// Producer ids whose decisions are remembered, oldest forgotten first.
+/// Producer ids that something is remembered of, oldest forgotten first.
 const PRODUCERS: usize = 1 << 10;
 
 /// A record of a coordinator's log: its shard, its offset and the leader epoch of its batch.
@@ -30,8 +30,9 @@ pub struct Coordinators {
     /// The state that each transactional id has in the committed log.
     states: BTreeMap<Arc<str>, Durable>,
     decisions: IndexMap<ProducerId, VecDeque<Decided>, FxBuildHasher>,
-    /// Decisions may have been lost with their log, beyond what the protocol promises to survive.
-    pub blind: bool,
+    /// Producers whose decisions may have been lost with their log, beyond what the protocol
+    /// promises to survive.
+    blind: BTreeSet<ProducerId>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +41,14 @@ struct Durable {
     producer: ProducerId,
     epoch: ProducerEpoch,
     offset: Offset,
+}
+
+/// A transition that is in the committed log.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    pub note: Arc<TransactionNote>,
+    /// What it completes, if that is known: a decision on these partitions of that producer.
+    pub completes: Option<(ProducerId, Arc<[(TopicName, i32)]>)>,
 }
 
 /// A decision that is in the committed log.
@@ -105,13 +114,14 @@ impl Coordinators {
         (base, last): (Offset, Offset),
         epoch: LeaderEpoch,
         tally: &mut Tally,
-    ) -> Vec<Arc<TransactionNote>> {
+    ) -> Vec<Committed> {
         let mut durable = Vec::new();
         while let Some(((_, offset, written), note)) = self.next_below(shard, last) {
             // Others were cut from the log before they came to count.
             if offset >= base && written == epoch {
+                let completes = self.completes(&note);
                 self.durable(&note, tally);
-                durable.push(note);
+                durable.push(Committed { note, completes });
             }
         }
         durable
@@ -123,6 +133,14 @@ impl Coordinators {
         let upto = (shard, last, LeaderEpoch(i32::MAX));
         let key = *self.appended.range(from..=upto).next()?.0;
         self.appended.remove_entry(&key)
+    }
+
+    fn completes(&self, note: &TransactionNote) -> Option<(ProducerId, Arc<[(TopicName, i32)]>)> {
+        let completes =
+            matches!(note.to, TransactionState::CompleteCommit | TransactionState::CompleteAbort);
+        let known = self.states.get(&note.transactional_id).filter(|_| completes)?;
+        let decided = self.decision(known.producer, known.epoch)?;
+        Some((known.producer, Arc::clone(&decided.partitions)))
     }
 
     fn durable(&mut self, note: &TransactionNote, tally: &mut Tally) {
@@ -186,7 +204,7 @@ impl Coordinators {
         closed: &Closed,
         tally: &mut Tally,
     ) -> Option<(ProducerId, Offset)> {
-        let open = closed.open.as_ref().filter(|_| !self.blind)?;
+        let open = closed.open.as_ref().filter(|_| !self.is_blind(closed.producer))?;
         let Closed { producer, epoch, marker, .. } = *closed;
         let decided = self.decision(producer, epoch);
         let fits = decided.is_some_and(|decided| decided.commit == closed.commit);
@@ -212,6 +230,20 @@ impl Coordinators {
             )
         });
         decided.filter(|_| fits).map(|decided| (producer, decided.at))
+    }
+
+    /// What was decided of a producer may be lost.
+    pub fn lost(&mut self, producer: ProducerId) {
+        self.blind.insert(producer);
+        if self.blind.len() > PRODUCERS {
+            self.blind.pop_first();
+        }
+    }
+
+    /// Whether something that was decided of a producer may be lost.
+    #[must_use]
+    pub fn is_blind(&self, producer: ProducerId) -> bool {
+        self.blind.contains(&producer)
     }
 
     /// The last decision of a producer that has that epoch.

@@ -19,15 +19,18 @@ use seedlog::event::{TransactionNote, TransactionState};
 use seedlog::ids::{NodeId, Offset, PartitionId, ProducerEpoch, ProducerId, TopicId, TopicName};
 use seedlog::message::coordinator::CoordinatorKind;
 use seedlog::message::fetch::FetchResponse;
+use seedlog::metadata::Image;
 use seedlog::op::{Outcome, Position};
 use seedlog::record::BatchHeader;
 
 use super::Checkers;
 use super::ghost::{GhostBatch, GhostLog};
+use super::partition::Partition;
 use super::payload::RecordId;
 use super::retry::partition_id;
 use super::tally::{Check, Tally};
 pub use client::{Decision, TransactionRef};
+use coordinator::Committed;
 pub use view::{Closed, Fate, View};
 
 /// Everything the oracle knows of transactions.
@@ -67,7 +70,8 @@ impl Transactions {
     fn marked(&mut self, id: PartitionId, closed: &Closed) {
         if closed.commit {
             let decided = self.coordinators.decision(closed.producer, closed.epoch);
-            let decided = decided.filter(|decided| decided.commit && !self.coordinators.blind);
+            let blind = self.coordinators.is_blind(closed.producer);
+            let decided = decided.filter(|decided| decided.commit && !blind);
             let decision = decided.map(|decided| (closed.producer, decided.at));
             self.cuts.marked((id, closed.marker), decision, closed.open.is_some());
         }
@@ -153,11 +157,26 @@ impl Transactions {
         self.cuts.removed(topic);
     }
 
+    /// A record was acknowledged, perhaps one of a transaction.
+    pub fn acknowledged(&mut self, record: RecordId, by: PartitionId) {
+        self.clients.acknowledged(record, by);
+    }
+
     /// How many transactions it remembers.
     #[must_use]
     pub fn size(&self) -> usize {
         self.views.values().map(View::size).sum::<usize>() + self.clients.size() + self.cuts.size()
     }
+}
+
+/// Whether a coordinators' log has lost more than it promises to survive.
+fn has_excused(
+    image: &Image,
+    partitions: &IndexMap<PartitionId, Partition, FxBuildHasher>,
+    kind: CoordinatorKind,
+) -> bool {
+    let topic = image.names.get(kind.topic());
+    partitions.iter().any(|(id, log)| log.excused && Some(&id.topic) == topic)
 }
 
 impl Checkers {
@@ -190,12 +209,17 @@ impl Checkers {
         decision: Decision,
         outcome: &Outcome,
     ) {
-        let Checkers { transactions, groups, ledger, partitions, tally, .. } = self;
-        let excused = partitions.values().any(|partition| partition.excused);
-        let placed = |record| excused || ledger.is_placed(record);
+        let Checkers { transactions, groups, ledger, partitions, image, tally, .. } = self;
+        let excused = |id: PartitionId| partitions.get(&id).is_none_or(|log| log.excused);
+        let placed =
+            |record, at: Option<PartitionId>| ledger.is_placed(record) || at.is_some_and(excused);
         transactions.clients.ended(transaction, decision, outcome, placed, tally);
-        if decision == Decision::Commit && *outcome == Outcome::Done && !excused {
-            let written = |group: &str, position: &Position| groups.is_written(group, position);
+        let lost = has_excused(image, partitions, CoordinatorKind::Transaction);
+        if decision == Decision::Commit && *outcome == Outcome::Done && !lost {
+            let written = |group: &str, position: &Position| {
+                let shard = seedlog::coordinator::shard_of(image, CoordinatorKind::Group, group);
+                shard.is_none_or(excused) || groups.is_written(group, position)
+            };
             transactions.clients.check_offsets(transaction, written, tally);
         }
     }
@@ -219,10 +243,12 @@ impl Checkers {
             return;
         }
         let open = self.open_transaction();
-        let Checkers { transactions, partitions, tally, .. } = self;
+        let Checkers { transactions, partitions, image, tally, .. } = self;
         tally.expect(Check::NoHangingTransaction, open.is_none(), || open.unwrap_or_default());
-        if !partitions.values().any(|partition| partition.excused) {
-            transactions.clients.run_ended(tally);
+        // Whose decision is lost is aborted in time, though it was answered.
+        if !has_excused(image, partitions, CoordinatorKind::Transaction) {
+            let excused = |id: PartitionId| partitions.get(&id).is_none_or(|log| log.excused);
+            transactions.clients.run_ended(excused, tally);
         }
     }
 
@@ -234,8 +260,8 @@ impl Checkers {
             return;
         };
         if log.excused {
-            // What was decided may be lost: markers prove nothing from now on.
-            transactions.coordinators.blind = true;
+            // What was decided may be lost: this producer's markers prove nothing from now on.
+            transactions.coordinators.lost(note.producer_id);
             return;
         }
         if note.committed {
@@ -249,9 +275,15 @@ impl Checkers {
     pub(super) fn decisions_committed(&mut self, shard: i32, batch: &GhostBatch) {
         // Only what watches records becoming visible is told of cuts.
         let watched = self.applications.watches_cuts();
-        let Transactions { coordinators, fences, cuts, .. } = &mut self.transactions;
+        let coordinators = &mut self.transactions.coordinators;
         let at = (batch.base, batch.last);
-        for note in coordinators.committed(shard, at, batch.epoch, &mut self.tally) {
+        for Committed { note, completes } in
+            coordinators.committed(shard, at, batch.epoch, &mut self.tally)
+        {
+            if let Some((producer, partitions)) = completes {
+                self.check_complete(&note, producer, &partitions);
+            }
+            let Transactions { fences, cuts, .. } = &mut self.transactions;
             let prepared =
                 matches!(note.to, TransactionState::PrepareCommit | TransactionState::PrepareAbort);
             if prepared {
@@ -268,6 +300,30 @@ impl Checkers {
                 cuts.decided((note.producer_id, note.offset), partitions);
             }
         }
+    }
+
+    /// T1. A transaction is complete when all its markers are written, and the producer's next one
+    /// does not begin before.
+    fn check_complete(
+        &mut self,
+        note: &TransactionNote,
+        producer: ProducerId,
+        partitions: &[(TopicName, i32)],
+    ) {
+        let open = partitions.iter().find_map(|(topic, partition)| {
+            let id = PartitionId { topic: *self.image.names.get(topic)?, partition: *partition };
+            self.partitions.get(&id).filter(|log| !log.excused)?;
+            let since = self.transactions.views.get(&id)?.open_since(producer)?;
+            Some((id, since))
+        });
+        self.tally.expect(Check::LegalTransition, open.is_none(), || {
+            let open = open.map(|(id, since)| format!("{id} since {since}")).unwrap_or_default();
+            format!(
+                "{:?} is in the log of the coordinator of {:?}, but no marker has ended the \
+                 records of producer {producer} in {open}",
+                note.to, note.transactional_id
+            )
+        });
     }
 
     /// A coordinator gives a producer its epoch.

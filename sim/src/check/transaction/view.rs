@@ -112,6 +112,12 @@ impl View {
         }
     }
 
+    /// Where the open transaction of a producer begins.
+    #[must_use]
+    pub fn open_since(&self, producer: ProducerId) -> Option<Offset> {
+        self.open.get(&producer).map(|open| open.first)
+    }
+
     /// Where the first undecided record is.
     #[must_use]
     pub fn first_open(&self) -> Option<(Offset, ProducerId)> {
