@@ -329,9 +329,9 @@ fn prepare(entry: &Entry, commit: bool, bumps: bool, rules: Rules) -> Prepared {
 }
 
 /// Aborts an open transaction for the coordinator's own reasons, with an epoch that fences its
-/// producer unless `keeps_epoch`. That epoch is the one of the transaction's end, as of each end of
-/// version 2, whichever its producer speaks: a producer of version 2 that learns of the abort by its
-/// own EndTxn may go on, and one of version 1 is fenced (as Kafka has it since 4.3).
+/// producer unless `keeps_epoch`. As with each end of version 2, whichever its producer speaks,
+/// that is the epoch of the end: a producer of version 2 that learns of the abort by its own EndTxn
+/// may go on, and one of version 1 is fenced (as Kafka has it since 4.3).
 pub(super) fn fence(entry: &Entry, keeps_epoch: bool, rules: Rules) -> Prepared {
     assert_eq!(entry.state, TransactionState::Ongoing, "only what is open is aborted");
     prepare(entry, false, !keeps_epoch, rules)

@@ -1,6 +1,7 @@
 //! T1-T10, G1b, and the Jepsen anomalies of transactions.
 
 use seedlog::event::TransactionState;
+use seedlog::machine::SurvivedLog;
 use seedlog::message::Response;
 use seedlog::message::fetch::{FetchResponse, FetchedPartition};
 use seedlog::message::produce::InitProducerIdResponse;
@@ -371,6 +372,32 @@ fn t9_a_committed_transaction_that_never_becomes_visible() {
     t.expect_nothing();
     t.checkers.ended();
     t.expect("T9");
+}
+
+/// No broker has anything of a partition any more.
+fn lose(t: &mut Cluster, id: PartitionId, log: LogId, topic: &str) {
+    let name = Arc::new(LogName::Partition { topic: topic.into(), id });
+    let logs = vec![SurvivedLog { log, name, chunks: Vec::new() }];
+    let survived = Survived { files: Vec::new(), logs };
+    for node in [B1, B2, B3] {
+        t.checkers.stopped(node);
+        t.checkers.started(node, &survived);
+    }
+}
+
+#[test]
+fn t9_a_partition_that_lost_too_much_excuses_its_own_records_only() {
+    for at in [0, 1] {
+        let mut t = Cluster::new();
+        t.begin(0);
+        t.data_of(ProducerId(71), P1, 0, 0, &ids(&[9]));
+        lose(&mut t, P1, LogId(2), "orders");
+        t.sent(1, &ids(&[1]));
+        t.checkers.acknowledged(&"orders".into(), at, ids(&[1])[0], Offset(1));
+        t.checkers.transaction_ending(transaction(1), COMMIT);
+        t.checkers.transaction_ended(transaction(1), COMMIT, &Outcome::Done);
+        assert_eq!(t.codes().contains(&"T9"), at == 0, "acknowledged by partition {at}");
+    }
 }
 
 #[test]
