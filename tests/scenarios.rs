@@ -33,6 +33,7 @@ claims! {
     a_zombie_producer_is_fenced = "zombie_producer" over 0..4,
     a_transaction_out_of_time_is_aborted = "transaction_timeout" over 0..4,
     a_producer_whose_epochs_run_out_goes_on = "producer_epochs" over 0..4,
+    a_producer_at_its_last_epoch_goes_on = "last_epoch" over 0..2,
     offsets_hold_as_their_transaction_ends = "transaction_offsets" over 0..2,
     transactions_survive_their_coordinators = "txn_coordinator_failover" over 0..3,
     classic_groups_rebalance = "group_rebalance" over 0..3,
