@@ -225,6 +225,18 @@ pub type TopicId = Uuid;
 /// A topic's name.
 pub type TopicName = Arc<str>;
 
+/// Why no topic can have that name, if none can.
+#[must_use]
+pub fn topic_name_fault(name: &str) -> Option<&'static str> {
+    const MAX_BYTES: usize = 249;
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || matches!(name, "." | "..") || name.len() > MAX_BYTES {
+        return Some("no legal topic name");
+    }
+    let message = "a topic name has only letters, digits, '.', '_' and '-'";
+    (!name.chars().all(legal)).then_some(message)
+}
+
 /// A partition of a topic with that identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartitionId {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::config::ServerConfig;
 use crate::error::ErrorCode;
-use crate::ids::{NodeId, TopicId, TopicName, TopicRef};
+use crate::ids::{NodeId, TopicId, TopicName, TopicRef, topic_name_fault};
 use crate::message::metadata::{
     BrokerInfo, DescribeClusterRequest, DescribeClusterResponse, MetadataRequest, MetadataResponse,
     PartitionInfo, TopicInfo,
@@ -28,8 +28,12 @@ pub(super) fn metadata(
                     (Some((id, known)), _) => describe(image, id, known),
                     (None, TopicRef::Id(id)) => missing(None, *id, ErrorCode::UnknownTopicId),
                     (None, TopicRef::Name(name)) => {
-                        unknown.push(name.clone());
-                        let error = ErrorCode::UnknownTopicOrPartition;
+                        let error = if topic_name_fault(name).is_some() {
+                            ErrorCode::InvalidTopicException
+                        } else {
+                            unknown.push(name.clone());
+                            ErrorCode::UnknownTopicOrPartition
+                        };
                         missing(Some(name.clone()), TopicId::ZERO, error)
                     }
                 }

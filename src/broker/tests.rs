@@ -654,12 +654,13 @@ fn garbage_instead_of_a_batch_is_refused() {
 #[test]
 fn metadata_names_a_live_broker_and_what_is_unknown() {
     let mut broker = broker(image_with(1, 0, BOTH));
-    let topics = Some(vec![TopicRef::Name("t".into()), TopicRef::Name("other".into())]);
+    let topics = Some(["t", "other", "an other"].map(|name| TopicRef::Name(name.into())).to_vec());
     let ask = MetadataRequest { topics, allow_auto_topic_creation: false };
     let effects = step(&mut broker, now(), request(1, Request::Metadata(ask)));
     let (_, Response::Metadata(answer)) = response(&effects[0]) else { panic!("metadata") };
     assert_eq!(answer.controller, NodeId(1), "this broker forwards");
     let errors: Vec<_> = answer.topics.iter().map(|topic| topic.error).collect();
-    assert_eq!(errors, [ErrorCode::None, ErrorCode::UnknownTopicOrPartition]);
+    use ErrorCode::{InvalidTopicException, UnknownTopicOrPartition};
+    assert_eq!(errors, [ErrorCode::None, UnknownTopicOrPartition, InvalidTopicException]);
     assert_eq!(answer.topics[0].partitions[0].leader, NodeId(1));
 }

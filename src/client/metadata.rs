@@ -1,6 +1,6 @@
 //! What a client knows of the cluster: brokers, and who leads which partition.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::error::ErrorCode;
@@ -14,6 +14,8 @@ pub struct Metadata {
     pub controller: NodeId,
     pub brokers: BTreeMap<NodeId, Endpoint>,
     topics: BTreeMap<TopicName, TopicMetadata>,
+    /// Names that no topic can have, by what a broker last said.
+    refused: BTreeSet<TopicName>,
 }
 
 /// A topic that exists.
@@ -37,7 +39,12 @@ impl Leader {
 
 impl Default for Metadata {
     fn default() -> Self {
-        Metadata { controller: NodeId::NONE, brokers: BTreeMap::new(), topics: BTreeMap::new() }
+        Metadata {
+            controller: NodeId::NONE,
+            brokers: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            refused: BTreeSet::new(),
+        }
     }
 }
 
@@ -54,6 +61,12 @@ impl Metadata {
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<&TopicMetadata> {
         self.topics.get(name)
+    }
+
+    /// Whether a broker refuses the name itself: to wait for such a topic is in vain.
+    #[must_use]
+    pub fn refuses(&self, name: &str) -> bool {
+        self.refused.contains(name)
     }
 
     /// The leader of a partition, if somebody leads it and its address is known.
@@ -74,6 +87,7 @@ impl Metadata {
             return false;
         }
         core::mem::swap(&mut next.topics, &mut self.topics);
+        core::mem::swap(&mut next.refused, &mut self.refused);
         let mut changed = self.brokers != next.brokers || self.controller != next.controller;
         for info in &response.topics {
             changed |= next.update_topic(info);
@@ -84,6 +98,10 @@ impl Metadata {
 
     fn update_topic(&mut self, info: &TopicInfo) -> bool {
         let Some(name) = &info.name else { return false };
+        if info.error == ErrorCode::InvalidTopicException {
+            return self.refused.insert(name.clone());
+        }
+        self.refused.remove(name);
         if matches!(info.error, ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId) {
             return self.topics.remove(name).is_some();
         }

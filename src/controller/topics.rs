@@ -11,6 +11,7 @@ use crate::controller::rules::{Draft, Rules};
 use crate::error::ErrorCode;
 use crate::ids::{
     LeaderEpoch, NodeId, PartitionEpoch, PartitionId, TopicId, TopicName, TopicRef, Uuid,
+    topic_name_fault,
 };
 use crate::message::admin::{
     ConfigEntry, ConfigResource, ConfigSource, CreatableTopic, CreatePartitionsRequest,
@@ -21,8 +22,6 @@ use crate::message::partition::LeaderRecovery;
 use crate::metadata::{Image, MetadataRecord, PartitionImage};
 use crate::rng::Rng;
 
-/// Kafka's limit on the length of a topic's name.
-const MAX_NAME: usize = 249;
 /// Partitions that one request may make: a limit against typing errors.
 const MAX_PARTITIONS: usize = 10_000;
 
@@ -118,13 +117,8 @@ fn fresh_id(image: &Image, rng: &mut Rng) -> TopicId {
 }
 
 fn check_name(image: &Image, name: &Arc<str>) -> Result<(), Refusal> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || matches!(&**name, "." | "..") || name.len() > MAX_NAME {
-        return Err(refusal(ErrorCode::InvalidTopicException, "no legal topic name"));
-    }
-    if !name.chars().all(legal) {
-        let message = "a topic name has only letters, digits, '.', '_' and '-'";
-        return Err(refusal(ErrorCode::InvalidTopicException, message));
+    if let Some(fault) = topic_name_fault(name) {
+        return Err(refusal(ErrorCode::InvalidTopicException, fault));
     }
     if image.names.contains_key(name) {
         let message = format!("topic {name:?} exists already");

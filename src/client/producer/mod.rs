@@ -270,6 +270,9 @@ impl Producer {
             self.network.want(&record.topic);
         }
         let Some(topic) = self.network.metadata.topic(&record.topic) else {
+            if self.network.metadata.refuses(&record.topic) {
+                return Taken::Refused(ErrorCode::InvalidTopicException);
+            }
             return Taken::NoMetadata;
         };
         let count = i32::try_from(topic.partitions.len()).expect("partitions are few");

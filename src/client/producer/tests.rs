@@ -343,6 +343,18 @@ fn an_unknown_topic_fails_after_max_block() {
 }
 
 #[test]
+fn a_name_that_no_topic_can_have_fails_at_once() {
+    let mut script = producer(config(), &[(1, 3)]);
+    script.metadata.topics[0].error = ErrorCode::InvalidTopicException;
+    script.call(1, record("a"));
+    script.call(2, record("b"));
+    let refused = Outcome::Failed(ErrorCode::InvalidTopicException);
+    assert_eq!(script.returned, [(1, refused.clone()), (2, refused)]);
+    assert!(script.unanswered.is_empty());
+    script.machine.check();
+}
+
+#[test]
 fn a_refusal_that_no_retry_can_turn_fails_and_frees_its_numbers() {
     let mut script = producer(config(), &[(1, 3)]);
     let first = send_alone(&mut script, 1);
