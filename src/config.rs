@@ -5,6 +5,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::defect::Defects;
 use crate::message::transaction::TransactionVersion;
@@ -159,6 +160,24 @@ fn at_least(low: i64, name: &str, value: &str) -> Result<(), String> {
     }
 }
 
+/// A setting's name and value.
+pub type Pair = (String, String);
+
+fn pair(
+    text: &str,
+    names: &[&str],
+    set: impl FnOnce(&str, &str) -> Result<(), String>,
+) -> Result<Pair, String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let (name, value) = (name.trim(), value.trim());
+    set(name, value).map_err(|what| match topic_setting(name) {
+        Some(_) | None if names.contains(&name) => what,
+        Some(own) => format!("topics have that one: give them {own:?} as they are made"),
+        None => format!("unknown setting; {}", suggestion(name, names)),
+    })?;
+    Ok((name.to_string(), value.to_string()))
+}
+
 /// Makes a struct of settings that can be listed, set and printed by name. A number behind the name
 /// is the least that the setting takes: Kafka's, or 1 where less would keep a process busy for
 /// ever.
@@ -201,6 +220,22 @@ macro_rules! settings {
                     _ => return Err(format!("unknown setting {name:?}")),
                 }
                 Ok(())
+            }
+
+            /// Reads `name=value` of one of these settings.
+            ///
+            /// # Errors
+            /// One line for the user: what is wrong with it, and how to mend that.
+            pub fn pair(text: &str) -> Result<Pair, String> {
+                pair(text, Self::NAMES, |name, value| Self::default().set(name, value))
+            }
+
+            /// Sets what [`Self::pair`] has read.
+            ///
+            /// # Errors
+            /// One line for the user, where it was not that function.
+            pub fn set_pairs(&mut self, pairs: &[Pair]) -> Result<(), String> {
+                pairs.iter().try_for_each(|(name, value)| self.set(name, value))
             }
 
             /// One value by its name, as text.
@@ -294,6 +329,28 @@ settings! {
         offsets_retention_minutes: u32 = 10_080, "offsets.retention.minutes", 1;
         offsets_retention_check_interval: Duration = Duration::from_secs(600),
             "offsets.retention.check.interval.ms", 1;
+    }
+}
+
+impl BrokerConfig {
+    /// Refuses more replicas than so many brokers can hold: who needs them would wait for ever.
+    ///
+    /// # Errors
+    /// One line for the user.
+    pub fn check_replicas(&self, brokers: u16) -> Result<(), String> {
+        let (all, log) = (i64::from(brokers), i64::from(self.transaction_log_replication_factor));
+        let limits = [
+            ("default.replication.factor", self.default_replication_factor.into(), all),
+            ("offsets.topic.replication.factor", self.offsets_topic_replication_factor.into(), all),
+            ("transaction.state.log.replication.factor", log, all),
+            ("transaction.state.log.min.isr", i64::from(self.transaction_log_min_isr), log),
+        ];
+        match limits.iter().find(|(_, value, limit)| value > limit) {
+            Some((name, value, limit)) => {
+                Err(format!("{name} = {value}: there are {limit} replicas at most"))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -455,6 +512,57 @@ pub struct Voter {
     pub endpoint: crate::ids::Endpoint,
 }
 
+/// The topic's setting whose default a setting of Kafka's brokers is. It has none here: topics are
+/// given what differs.
+#[must_use]
+pub fn topic_setting(broker_setting: &str) -> Option<&'static str> {
+    Some(match broker_setting {
+        "log.cleanup.policy" => "cleanup.policy",
+        "log.cleaner.delete.retention.ms" => "delete.retention.ms",
+        "log.flush.interval.messages" => "flush.messages",
+        "message.max.bytes" => "max.message.bytes",
+        "log.message.timestamp.type" => "message.timestamp.type",
+        "log.retention.ms" | "log.retention.minutes" | "log.retention.hours" => "retention.ms",
+        "log.retention.bytes" => "retention.bytes",
+        "log.segment.bytes" => "segment.bytes",
+        "log.roll.ms" | "log.roll.hours" => "segment.ms",
+        own => TopicConfig::NAMES.iter().find(|name| **name == own)?,
+    })
+}
+
+/// How to mend an unknown name: the nearest known one, those that contain it, or all of them.
+#[must_use]
+pub fn suggestion(unknown: &str, known: &[&str]) -> String {
+    let nearest = known.iter().min_by_key(|name| (distance(unknown, name), **name));
+    if let Some(name) = nearest
+        && distance(unknown, name) <= 2.max(unknown.len() / 3)
+    {
+        return format!("did you mean {name:?}?");
+    }
+    let contains = |name: &&str| unknown.len() > 2 && name.contains(unknown);
+    let mut alike: Vec<&str> = known.iter().copied().filter(contains).collect();
+    if alike.is_empty() {
+        alike = known.to_vec();
+        alike.sort_unstable();
+    }
+    if alike.is_empty() { "take it out".into() } else { format!("one of: {}", alike.join(", ")) }
+}
+
+/// Edits between two names (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let cost = corner + usize::from(x != y);
+            corner = row[j + 1];
+            row[j + 1] = cost.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -483,5 +591,45 @@ mod tests {
         assert_eq!(config.set("retention", "1"), Err("unknown setting \"retention\"".into()));
         assert_eq!(config.set("retention.ms", "-1"), Ok(()));
         assert_eq!(config.retention, None);
+    }
+
+    #[test]
+    fn what_brokers_cannot_hold_is_refused() {
+        let checked = |name: &str, value: &str, brokers| {
+            let mut config = BrokerConfig::default();
+            config.set(name, value).expect("a legal value");
+            config.check_replicas(brokers)
+        };
+        let most =
+            |what: &str, most: u16| Err(format!("{what}: there are {most} replicas at most"));
+        assert_eq!(checked("default.replication.factor", "3", 3), Ok(()));
+        let table = [
+            ("default.replication.factor", "9", 3),
+            ("offsets.topic.replication.factor", "5", 3),
+            ("transaction.state.log.replication.factor", "4", 3),
+            ("transaction.state.log.min.isr", "5", 3),
+        ];
+        for (name, value, brokers) in table {
+            let what = format!("{name} = {value}");
+            assert_eq!(checked(name, value, brokers), most(&what, brokers));
+        }
+        let fewer = checked("transaction.state.log.replication.factor", "1", 3);
+        assert_eq!(fewer, most("transaction.state.log.min.isr = 2", 1));
+    }
+
+    #[test]
+    fn a_pair_that_is_no_setting_says_how_to_mend_it() {
+        let pair = |text: &str| BrokerConfig::pair(text).map(|(name, _)| name);
+        let wrong = |text: &str| pair(text).expect_err("it is none");
+        assert_eq!(pair("num.partitions = 3"), Ok("num.partitions".into()));
+        assert_eq!(wrong("num.partitions"), "expected NAME=VALUE");
+        assert_eq!(wrong("num.partitions=0"), "num.partitions = \"0\": expected at least 1");
+        assert_eq!(wrong("num.partition=3"), "unknown setting; did you mean \"num.partitions\"?");
+        for (name, own) in
+            [("log.retention.ms", "retention.ms"), ("min.insync.replicas", "min.insync.replicas")]
+        {
+            let cure = format!("topics have that one: give them {own:?} as they are made");
+            assert_eq!(wrong(&format!("{name}=2")), cure);
+        }
     }
 }

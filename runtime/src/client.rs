@@ -1,15 +1,16 @@
 //! `seedlog produce` and `seedlog consume`: the core's own clients over sockets.
 
-use std::io::Write;
-use std::sync::{Arc, OnceLock};
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, value_parser};
 use seedlog::client::{Admin, AdminSetup, Consumer, ConsumerSetup, Producer, ProducerSetup, SPACE};
-use seedlog::config::{AdminConfig, ConsumerConfig, OffsetReset, ProducerConfig};
+use seedlog::config::{AdminConfig, ConsumerConfig, OffsetReset, Pair, ProducerConfig};
 use seedlog::defect::Defects;
+use seedlog::error::ErrorCode;
 use seedlog::ids::{CallId, Endpoint, TopicName, TopicRef};
 use seedlog::machine::{Effects, Input, Machine};
 use seedlog::message::metadata::MetadataRequest;
@@ -24,15 +25,19 @@ use crate::cluster::seed;
 use crate::compression;
 use crate::disk::Disk;
 use crate::node::{Clock, Mail, Mailbox, Network, Node};
+use crate::say;
 use crate::socket::Outside;
 
 const CLIENT_ID: &str = "seedlog";
+/// What is wrong with the topic or the cluster: the next record would fare no better.
+const FINAL: [ErrorCode; 2] = [ErrorCode::InvalidTopicException, ErrorCode::RequestTimedOut];
 
 #[derive(Args)]
+#[command(after_long_help = listed(ProducerConfig::NAMES))]
 pub struct ProduceArgs {
     /// Brokers to ask first: host:port,..
-    #[arg(long, default_value = "127.0.0.1:9092")]
-    bootstrap: String,
+    #[arg(long, default_value = "127.0.0.1:9092", value_parser = endpoints)]
+    bootstrap: Arc<[Endpoint]>,
     #[arg(long)]
     topic: String,
     /// Splits a line into key and value.
@@ -41,16 +46,17 @@ pub struct ProduceArgs {
     /// How batches are compressed: none, gzip, snappy, lz4 or zstd.
     #[arg(long, default_value = "none", value_parser = compression(), hide_possible_values = true)]
     compression: Compression,
-    /// A producer setting under Kafka's name: `acks=1`.
-    #[arg(long = "set")]
-    settings: Vec<String>,
+    /// A producer setting under Kafka's name (`--help` lists them): `acks=1`.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = ProducerConfig::pair)]
+    settings: Vec<Pair>,
 }
 
 #[derive(Args)]
+#[command(after_long_help = listed(ConsumerConfig::NAMES))]
 pub struct ConsumeArgs {
     /// Brokers to ask first: host:port,..
-    #[arg(long, default_value = "127.0.0.1:9092")]
-    bootstrap: String,
+    #[arg(long, default_value = "127.0.0.1:9092", value_parser = endpoints)]
+    bootstrap: Arc<[Endpoint]>,
     #[arg(long)]
     topic: String,
     /// Starts at the oldest record instead of the end.
@@ -59,12 +65,12 @@ pub struct ConsumeArgs {
     /// Ends after so many records.
     #[arg(long)]
     count: Option<usize>,
-    /// Ends after so many seconds without a record.
-    #[arg(long)]
+    /// Ends after so many seconds without a record, or without an answer at the start.
+    #[arg(long, value_parser = value_parser!(u64).range(1..))]
     idle_seconds: Option<u64>,
-    /// A consumer setting under Kafka's name: `isolation.level=read_committed`.
-    #[arg(long = "set")]
-    settings: Vec<String>,
+    /// A consumer setting under Kafka's name (`--help` lists them): `fetch.min.bytes=1000`.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = ConsumerConfig::pair)]
+    settings: Vec<Pair>,
 }
 
 fn compression() -> impl TypedValueParser<Value = Compression> {
@@ -89,8 +95,9 @@ impl Client {
     ) -> Self {
         let (mail, inbox) = mpsc::unbounded_channel();
         let (returns, outcomes) = mpsc::unbounded_channel();
-        let unreadable = OnceLock::new();
-        let outside = Arc::new(Outside { client_id: CLIENT_ID, compression, unreadable });
+        let (unreadable, complaints) = (OnceLock::new(), Mutex::default());
+        let client_id = CLIENT_ID;
+        let outside = Arc::new(Outside { client_id, compression, unreadable, complaints });
         let (network, clock) = (Network::Sockets(Arc::clone(&outside)), Clock::start());
         let report = |_: &M| (true, String::new());
         let node = Node::new(mail.clone(), Disk::default(), network, clock, report, returns);
@@ -120,33 +127,24 @@ fn endpoints(list: &str) -> Result<Arc<[Endpoint]>, String> {
         let (host, port) = text.trim().rsplit_once(':')?;
         Some(Endpoint { host: host.into(), port: port.parse().ok()? })
     };
-    let wrong = |text| format!("--bootstrap {text:?}: expected host:port");
+    let wrong = |text| format!("{text:?}: expected host:port");
     list.split(',').map(|text| endpoint(text).ok_or_else(|| wrong(text))).collect()
 }
 
-/// Applies `name=value` pairs.
-fn configure(
-    settings: &[String],
-    mut set: impl FnMut(&str, &str) -> Result<(), String>,
-) -> Result<(), String> {
-    for setting in settings {
-        let pair = setting.split_once('=');
-        let (name, value) =
-            pair.ok_or_else(|| format!("--set {setting:?}: expected name=value"))?;
-        set(name.trim(), value.trim())?;
-    }
-    Ok(())
+/// What `--help` ends with.
+pub fn listed(names: &[&str]) -> String {
+    format!("Settings: {}", names.join(", "))
 }
 
 pub async fn produce(args: ProduceArgs) -> Result<(), String> {
     let mut config = ProducerConfig::default();
-    configure(&args.settings, |name, value| config.set(name, value))?;
-    let bootstrap = endpoints(&args.bootstrap)?;
+    config.set_pairs(&args.settings)?;
+    config.max_block = config.max_block.min(config.delivery_timeout);
     let client_id = CLIENT_ID.into();
     let (defects, partitioner) = (Defects::NONE, None);
     let setup = Arc::new(ProducerSetup {
         client_id,
-        bootstrap,
+        bootstrap: args.bootstrap,
         config,
         defects,
         partitioner,
@@ -157,7 +155,7 @@ pub async fn produce(args: ProduceArgs) -> Result<(), String> {
     let mut client = Client::run(args.compression, start);
     let topic: TopicName = args.topic.as_str().into();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let (mut open, mut failed) = (true, 0_u64);
+    let (mut open, mut failed, mut why) = (true, 0_u64, String::new());
     while open || client.calls > 0 {
         tokio::select! {
             line = lines.next_line(), if open => match line.map_err(|error| error.to_string())? {
@@ -170,8 +168,15 @@ pub async fn produce(args: ProduceArgs) -> Result<(), String> {
             outcome = client.outcome() => match outcome {
                 Outcome::Done => break,
                 Outcome::Failed(error) | Outcome::Unknown(error) => {
-                    eprintln!("seedlog: a record was not acknowledged: {error}");
                     failed += 1;
+                    if !FINAL.contains(&error) {
+                        eprintln!("seedlog: a record was not acknowledged: {error}");
+                        continue;
+                    }
+                    why = format!(": {error}");
+                    if std::mem::take(&mut open) {
+                        client.send(Op::Flush);
+                    }
                 }
                 Outcome::Sent { .. }
                 | Outcome::Polled(_)
@@ -181,7 +186,7 @@ pub async fn produce(args: ProduceArgs) -> Result<(), String> {
             },
         }
     }
-    if failed == 0 { Ok(()) } else { Err(format!("{failed} records were not acknowledged")) }
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} records were not acknowledged{why}")) }
 }
 
 fn record(topic: &TopicName, line: &str, separator: Option<&str>) -> Op {
@@ -199,18 +204,20 @@ fn record(topic: &TopicName, line: &str, separator: Option<&str>) -> Op {
     })
 }
 
-/// How many partitions a topic has.
-async fn partitions(bootstrap: &Arc<[Endpoint]>, topic: &TopicName) -> Result<usize, String> {
+/// How many partitions the topic has.
+async fn partitions(args: &ConsumeArgs, idle: Duration) -> Result<usize, String> {
+    let mut config = AdminConfig::default();
+    config.api_timeout = config.api_timeout.min(idle);
     let setup = Arc::new(AdminSetup {
         client_id: CLIENT_ID.into(),
-        bootstrap: Arc::clone(bootstrap),
-        config: AdminConfig::default(),
+        bootstrap: Arc::clone(&args.bootstrap),
+        config,
         defects: Defects::NONE,
     });
     let start = move |now, out: &mut _| Admin::start(&setup, seed(), now, out);
     let mut admin = Client::run(Compression::None, start);
     let request = MetadataRequest {
-        topics: Some(vec![TopicRef::Name(topic.clone())]),
+        topics: Some(vec![TopicRef::Name(args.topic.as_str().into())]),
         allow_auto_topic_creation: false,
     };
     let Outcome::Answered(response) = admin.call(Op::Admin(Request::Metadata(request))).await
@@ -218,8 +225,9 @@ async fn partitions(bootstrap: &Arc<[Endpoint]>, topic: &TopicName) -> Result<us
         return Err("no broker answers".to_owned());
     };
     let Response::Metadata(response) = &*response else { return Err("garbage".to_owned()) };
-    let found = response.topics.first().filter(|found| !found.partitions.is_empty());
-    found.map(|found| found.partitions.len()).ok_or_else(|| format!("no topic {topic:?}"))
+    let found = response.topics.first().ok_or("garbage")?;
+    let count = found.partitions.len();
+    if count > 0 { Ok(count) } else { Err(format!("no topic {:?}: {}", args.topic, found.error)) }
 }
 
 pub async fn consume(args: ConsumeArgs) -> Result<(), String> {
@@ -227,14 +235,14 @@ pub async fn consume(args: ConsumeArgs) -> Result<(), String> {
     if args.from_beginning {
         config.auto_offset_reset = OffsetReset::Earliest;
     }
-    configure(&args.settings, |name, value| config.set(name, value))?;
-    let bootstrap = endpoints(&args.bootstrap)?;
+    config.set_pairs(&args.settings)?;
     let topic: TopicName = args.topic.as_str().into();
-    let count = partitions(&bootstrap, &topic).await?;
+    let timeout = Duration::from_secs(args.idle_seconds.unwrap_or(3_600));
+    let count = partitions(&args, timeout).await?;
     let (client_id, defects) = (CLIENT_ID.into(), Defects::NONE);
     let setup = Arc::new(ConsumerSetup {
         client_id,
-        bootstrap,
+        bootstrap: args.bootstrap,
         config,
         group: None,
         defects,
@@ -244,7 +252,6 @@ pub async fn consume(args: ConsumeArgs) -> Result<(), String> {
     let mut client = Client::run(Compression::None, start);
     let assigned = (0..).take(count).map(|partition| (topic.clone(), partition)).collect();
     client.call(Op::Assign(assigned)).await;
-    let timeout = Duration::from_secs(args.idle_seconds.unwrap_or(3_600));
     let mut left = args.count.unwrap_or(usize::MAX);
     while left > 0 {
         let poll = client.call(Op::Poll { max_records: left.min(500), timeout });
@@ -261,18 +268,16 @@ pub async fn consume(args: ConsumeArgs) -> Result<(), String> {
         if records.is_empty() && args.idle_seconds.is_some() {
             break;
         }
-        let mut out = std::io::stdout().lock();
+        let mut lines = String::new();
         for record in records.iter() {
             let text = |bytes: &Option<Bytes>| match bytes {
                 Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                 None => "null".to_owned(),
             };
             let (key, value) = (text(&record.key), text(&record.value));
-            let line = writeln!(out, "{}\t{}\t{key}\t{value}", record.partition, record.offset.0);
-            line.map_err(|error| error.to_string())?;
+            let _ = writeln!(lines, "{}\t{}\t{key}\t{value}", record.partition, record.offset.0);
         }
-        out.flush().map_err(|error| error.to_string())?;
-        left -= records.len();
+        left = if say(&lines) { left - records.len() } else { 0 };
     }
     Ok(())
 }

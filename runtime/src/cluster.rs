@@ -139,10 +139,10 @@ impl Cluster {
 
     /// Starts a broker over what its last incarnation left.
     pub async fn start_broker(&mut self, number: usize) -> std::io::Result<()> {
-        let Slot::Down(disk) = &mut self.brokers[number - 1] else { return Ok(()) };
-        let disk = std::mem::take(disk);
         let endpoint = self.endpoint(number);
+        let Slot::Down(disk) = &mut self.brokers[number - 1] else { return Ok(()) };
         let listener = TcpListener::bind((&*endpoint.host, endpoint.port)).await?;
+        let disk = std::mem::take(disk);
         let id = i32::try_from(number).expect("brokers are few");
         let setup = Arc::new(BrokerSetup {
             server: Arc::new(self.server(NodeId(id), endpoint.clone())),
@@ -199,6 +199,10 @@ impl Cluster {
             node.abort();
             listener.abort();
         }
+    }
+
+    pub fn runs(&self, number: usize) -> bool {
+        matches!(self.brokers[number - 1], Slot::Up { .. })
     }
 
     /// How many brokers there are, running or not.

@@ -8,13 +8,15 @@ mod disk;
 mod node;
 mod socket;
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, value_parser};
+use clap::{CommandFactory, Parser, Subcommand, value_parser};
+use seedlog::config::{BrokerConfig, Pair};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
+use crate::client::listed;
 use crate::cluster::Cluster;
 
 #[derive(Parser)]
@@ -27,6 +29,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Runs a cluster in this process; takes commands on its input (try `help`).
+    #[command(after_long_help = listed(BrokerConfig::NAMES))]
     Up {
         /// Brokers, on consecutive ports.
         #[arg(long, default_value_t = 3, value_parser = value_parser!(u16).range(1..=100))]
@@ -37,9 +40,9 @@ enum Command {
         /// Controllers of the metadata quorum.
         #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..=5))]
         controllers: u16,
-        /// A setting of the brokers by Kafka's name; may be given again for others.
-        #[arg(long = "set", value_name = "NAME=VALUE")]
-        settings: Vec<String>,
+        /// A setting of the brokers by Kafka's name (`--help` lists them); may be given again.
+        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = BrokerConfig::pair)]
+        settings: Vec<Pair>,
     },
     /// Sends each line of its input as a record.
     Produce(client::ProduceArgs),
@@ -71,11 +74,11 @@ fn main() -> ExitCode {
     }
 }
 
-async fn up(brokers: u16, port: u16, controllers: u16, settings: &[String]) -> Result<(), String> {
+async fn up(brokers: u16, port: u16, controllers: u16, settings: &[Pair]) -> Result<(), String> {
     let mut config = cluster::defaults(brokers);
-    for setting in settings {
-        let (name, value) = setting.split_once('=').ok_or("--set takes NAME=VALUE")?;
-        config.set(name, value)?;
+    config.set_pairs(settings)?;
+    if let Err(impossible) = config.check_replicas(brokers) {
+        Cli::command().error(clap::error::ErrorKind::ValueValidation, impossible).exit();
     }
     let started = Cluster::start(brokers, controllers, port, config).await;
     let mut cluster = started.map_err(|error| format!("port {port} and the next ones: {error}"))?;
@@ -83,15 +86,15 @@ async fn up(brokers: u16, port: u16, controllers: u16, settings: &[String]) -> R
         () = cluster.ready() => {}
         _ = tokio::signal::ctrl_c() => return Ok(()),
     }
-    println!("bootstrap: {}", cluster.bootstrap());
+    let mut read = say(&format!("bootstrap: {}\n", cluster.bootstrap()));
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut console = console_ends();
-    loop {
+    while read {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => break,
             line = lines.next_line(), if console.open => match line {
                 Ok(Some(line)) if matches!(line.trim(), "quit" | "exit") => break,
-                Ok(Some(line)) => println!("{}", command(&mut cluster, line.trim()).await),
+                Ok(Some(line)) => read = say(&(command(&mut cluster, line.trim()).await + "\n")),
                 Ok(None) | Err(_) if console.ends => break,
                 Ok(None) | Err(_) => console.open = false,
             }
@@ -101,6 +104,19 @@ async fn up(brokers: u16, port: u16, controllers: u16, settings: &[String]) -> R
         cluster.stop_now(number);
     }
     Ok(())
+}
+
+/// Writes to stdout; whether it is still read. A full disk ends the process.
+fn say(text: &str) -> bool {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => true,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => false,
+        Err(error) => {
+            eprintln!("seedlog: the output cannot be written: {error}");
+            std::process::exit(2);
+        }
+    }
 }
 
 /// Whether there is more input, and whether its end ends the process.
@@ -127,6 +143,7 @@ async fn command(cluster: &mut Cluster, line: &str) -> String {
         [] => String::new(),
         ["status"] => cluster.status().await.1.trim_end().to_owned(),
         ["broker", "stop", which] => match number(which) {
+            Ok(number) if !cluster.runs(number) => format!("broker {number} is stopped already"),
             Ok(number) => {
                 cluster.stop_broker(number).await;
                 format!("broker {number} stopped")
@@ -134,6 +151,7 @@ async fn command(cluster: &mut Cluster, line: &str) -> String {
             Err(error) => error,
         },
         ["broker", "start", which] => match number(which) {
+            Ok(number) if cluster.runs(number) => format!("broker {number} is started already"),
             Ok(number) => match cluster.start_broker(number).await {
                 Ok(()) => format!("broker {number} started"),
                 Err(error) => format!("broker {number}: {error}"),

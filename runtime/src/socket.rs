@@ -1,7 +1,7 @@
 //! Sockets: a client that was accepted, and a broker that was dialled.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::{Buf, Bytes, BytesMut};
 use seedlog::ids::{ConnId, CorrelationId, Endpoint};
@@ -125,6 +125,8 @@ pub struct Outside {
     pub compression: Compression,
     /// Why a batch that it has fetched cannot be opened: the first such reason.
     pub unreadable: OnceLock<String>,
+    /// What was last wrong with each broker: that is said once.
+    pub complaints: Mutex<BTreeMap<Endpoint, String>>,
 }
 
 /// Dials a broker for a client machine and carries its requests until either end hangs up.
@@ -136,7 +138,12 @@ pub async fn dial(
     mail: Mailbox,
 ) {
     if let Err(error) = carry(&to, conn, &outside, requests, &mail).await {
-        eprintln!("seedlog: {to}: {error}");
+        let error = error.to_string();
+        let mut complaints = outside.complaints.lock().expect("no panic while held");
+        if complaints.get(&to) != Some(&error) {
+            eprintln!("seedlog: {to}: {error}");
+            complaints.insert(to, error);
+        }
     }
     let _ = mail.send(Mail::Input(Input::Closed { conn }));
 }

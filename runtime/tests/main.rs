@@ -1,5 +1,6 @@
 //! `seedlog up`, `produce` and `consume` as processes, on loopback.
 
+mod command;
 mod groups;
 mod hostile;
 mod kafka;

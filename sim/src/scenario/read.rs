@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::text::{Error, Kind, Place, Text, Value};
 use super::value::{Range, Ratio, Span, parse_duration};
+pub use seedlog::config::suggestion;
 use seedlog::time::Duration;
 
 /// A table that is being read. Every key that it takes is crossed off; [`Table::end`] refuses the
@@ -276,39 +277,6 @@ fn flatten(key: &str, value: &Value, found: &mut BTreeMap<String, (Place, String
     if value.place > entry.0 {
         *entry = (value.place, text);
     }
-}
-
-/// How to mend an unknown name: the nearest known one, those that contain it, or all of them.
-#[must_use]
-pub fn suggestion(unknown: &str, known: &[&str]) -> String {
-    let nearest = known.iter().min_by_key(|name| (distance(unknown, name), **name));
-    if let Some(name) = nearest
-        && distance(unknown, name) <= 2.max(unknown.len() / 3)
-    {
-        return format!("did you mean {name:?}?");
-    }
-    let contains = |name: &&str| unknown.len() > 2 && name.contains(unknown);
-    let mut alike: Vec<&str> = known.iter().copied().filter(contains).collect();
-    if alike.is_empty() {
-        alike = known.to_vec();
-        alike.sort_unstable();
-    }
-    if alike.is_empty() { "take it out".into() } else { format!("one of: {}", alike.join(", ")) }
-}
-
-/// Edits between two names (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let cost = corner + usize::from(x != y);
-            corner = row[j + 1];
-            row[j + 1] = cost.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
