@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use std::{fs, thread};
 
 use crate::kafka::Kafka;
-use crate::support::{BRISK, Talker, cluster_set, python, run, skipped, succeeds};
+use crate::support::{BRISK, Talker, cluster_set, installs, lacks, python, run, skipped, succeeds};
 
 const CONFLUENT: &str = include_str!("peers/confluent.txt");
 const JAVA: &str = include_str!("peers/java.txt");
@@ -42,28 +42,26 @@ pub fn room() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers")
 }
 
-/// Where the jars are, once Maven has fetched them.
+/// Where the jars are, once Maven has fetched them; each test that has none says so.
 pub fn jars() -> Option<&'static str> {
-    static JARS: OnceLock<Option<String>> = OnceLock::new();
+    static JARS: OnceLock<Result<String, String>> = OnceLock::new();
     let fetch = || {
         if !succeeds("javac", &["-version"]) {
-            skipped("there is no JDK here");
-            return None;
+            return Err("there is no JDK here".to_owned());
         }
         let (jars, pom) = (room().join("jars"), here().join("pom.xml"));
         let (to, pom) =
             (format!("-DoutputDirectory={}", jars.display()), pom.display().to_string());
         let done = jars.join("done");
         if !done.exists() {
-            if !succeeds("mvn", &["-q", "-B", "-f", &pom, "dependency:copy-dependencies", &to]) {
-                skipped("Maven cannot fetch Apache Kafka's jars here");
-                return None;
+            if !installs("mvn", &["-q", "-B", "-f", &pom, "dependency:copy-dependencies", &to]) {
+                return Err(lacks("jar of Apache Kafka", "Maven"));
             }
             fs::write(done, "").expect("the room is ours");
         }
-        Some(format!("{}/*", jars.display()))
+        Ok(format!("{}/*", jars.display()))
     };
-    JARS.get_or_init(fetch).as_deref()
+    JARS.get_or_init(fetch).as_ref().map_err(|why| skipped(why)).ok().map(String::as_str)
 }
 
 /// Where the scripts for Java are, compiled, beside the jars.

@@ -127,6 +127,22 @@ pub fn succeeds(program: &str, args: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// Forbids the tests to install what they lack.
+const NO_INSTALL: &str = "SEEDLOG_TEST_NO_INSTALL";
+
+/// A step of an installation: whether it may be taken, and succeeds.
+pub fn installs(program: &str, args: &[&str]) -> bool {
+    std::env::var_os(NO_INSTALL).is_none() && succeeds(program, args)
+}
+
+/// Why a test is skipped that lacks something.
+pub fn lacks(what: &str, installer: &str) -> String {
+    match std::env::var_os(NO_INSTALL) {
+        Some(_) => format!("there is no {what} here, and {NO_INSTALL} is set"),
+        None => format!("there is no {what} here, and {installer} cannot install it"),
+    }
+}
+
 /// Says why on the process's own standard error: the test harness keeps what a passing test prints.
 pub fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
@@ -135,11 +151,11 @@ pub fn skipped(why: &str) {
 pub fn kcat() -> Option<&'static str> {
     let installed = || succeeds("kcat", &["-V"]);
     let install =
-        || succeeds("apt-get", &["update"]) && succeeds("apt-get", &["install", "-y", "kcat"]);
+        || installs("apt-get", &["update"]) && installs("apt-get", &["install", "-y", "kcat"]);
     if installed() || (install() && installed()) {
         return Some("kcat");
     }
-    skipped("kcat is not installed, and apt-get cannot install it here");
+    skipped(&lacks("kcat", "apt-get"));
     None
 }
 
@@ -151,12 +167,12 @@ pub fn python() -> Option<String> {
     }
     let room = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("confluent");
     let python = room.join("bin/python3").display().to_string();
-    let made = || succeeds("python3", &["-m", "venv", &room.display().to_string()]);
-    let install = || succeeds(&python, &["-m", "pip", "install", "-q", "confluent-kafka"]);
+    let made = || installs("python3", &["-m", "venv", &room.display().to_string()]);
+    let install = || installs(&python, &["-m", "pip", "install", "-q", "confluent-kafka"]);
     if succeeds(&python, &import) || (made() && install() && succeeds(&python, &import)) {
         return Some(python);
     }
-    skipped("Python's confluent-kafka is not installed, and pip cannot install it here");
+    skipped(&lacks("confluent-kafka for Python", "pip"));
     None
 }
 
