@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::config::{BrokerConfig, TopicConfig};
 use crate::error::ErrorCode;
 use crate::ids::{NodeId, TopicId, TopicName, TopicRef};
 use crate::time::Duration;
@@ -125,7 +126,7 @@ pub enum ConfigSource {
     Default,
 }
 
-/// IncrementalAlterConfigs (44).
+/// IncrementalAlterConfigs (44), and AlterConfigs (33) put in its terms by [`replacing`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AlterConfigsRequest {
     pub validate_only: bool,
@@ -146,6 +147,25 @@ pub enum ConfigChange {
     Append(Arc<str>),
     /// Takes from a list.
     Subtract(Arc<str>),
+}
+
+/// AlterConfigs (33): sets what is named, and takes everything else back to its default.
+#[must_use]
+pub fn replacing(
+    resource: ConfigResource,
+    named: Vec<(Arc<str>, Arc<str>)>,
+) -> (ConfigResource, Vec<AlterConfig>) {
+    let brokers: &[&str] = match &resource {
+        ConfigResource::Topic(_) => &[],
+        ConfigResource::Broker(_) => BrokerConfig::NAMES,
+    };
+    let all = TopicConfig::NAMES.iter().chain(brokers);
+    let others = all.filter(|name| named.iter().all(|(set, _)| **set != ***name));
+    let others: Vec<Arc<str>> = others.map(|name| (*name).into()).collect();
+    let set = named.into_iter().map(|(name, value)| (name, ConfigChange::Set(value)));
+    let deleted = others.into_iter().map(|name| (name, ConfigChange::Delete));
+    let changes = set.chain(deleted).map(|(name, change)| AlterConfig { name, change });
+    (resource, changes.collect())
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! DescribeConfigs (32) and IncrementalAlterConfigs (44).
+//! DescribeConfigs (32), IncrementalAlterConfigs (44) and AlterConfigs (33).
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use seedlog::error::ErrorCode;
 use seedlog::ids::NodeId;
 use seedlog::message::admin::{
     AlterConfig, AlterConfigsRequest, AlterConfigsResponse, ConfigChange, ConfigEntry,
-    ConfigResource, DescribeConfigsRequest, DescribeConfigsResponse, DescribedConfigs,
+    ConfigResource, DescribeConfigsRequest, DescribeConfigsResponse, DescribedConfigs, replacing,
 };
 
 use super::convert::{Wire, fields, string};
@@ -121,6 +121,19 @@ impl Wire<AlterableConfig> for AlterConfig {
         };
         AlterConfig { name: Wire::back(wire.name, version), change }
     }
+}
+/// AlterConfigs: its number, newest version and shape. Its answers of versions 1 and 2 are those of
+/// IncrementalAlterConfigs of versions 0 and 1, byte for byte.
+pub const ALTER_CONFIGS: (i16, i16, Shape) = (33, 2, &[list(&[I8, TEXT, list(&[TEXT, TEXT])]), I8]);
+pub fn altered(wire: wire::AlterConfigsRequest, version: i16) -> AlterConfigsRequest {
+    let resources = wire.resources.into_iter().map(|wire| {
+        let resource = resource(wire.resource_type, &wire.resource_name);
+        let named = wire.configs.into_iter();
+        let named =
+            named.map(|set| (Wire::back(set.name, version), Wire::back(set.value, version)));
+        replacing(resource, named.collect())
+    });
+    AlterConfigsRequest { resources: resources.collect(), validate_only: wire.validate_only }
 }
 fields!(AlterConfigsResponse = wire::IncrementalAlterConfigsResponse { resources = responses });
 impl Wire<AlterConfigsResourceResponse> for (ConfigResource, ErrorCode, Option<String>) {

@@ -99,6 +99,15 @@ pub fn decode_request(mut frame: Bytes) -> Result<Incoming> {
         let body = Body::Answered(versions_asked(head, frame)?);
         return Ok(Incoming { head, body });
     }
+    let (alter_configs, to, shape) = configs::ALTER_CONFIGS;
+    if key == alter_configs && (0..=to).contains(&version) {
+        let header = wire::AlterConfigsRequest::header_version(version);
+        walk(&frame, version, header, shape)?;
+        decode::<wire::RequestHeader>(&mut frame, header)?;
+        let request = configs::altered(decode(&mut frame, version)?, version);
+        let body = Body::Broker(Arc::new(Request::IncrementalAlterConfigs(request)));
+        return Ok(Incoming { head: Head { key: 44, version: version / 2, correlation }, body });
+    }
     let row = table::by_key(key).filter(|row| row.serves(version));
     let row = row
         .ok_or_else(|| CodecError::new(format!("version {version} of API {key} is not served")))?;
@@ -186,7 +195,9 @@ fn is_software_name(name: &str) -> bool {
 /// stumbles in version 3, and no librdkafka asks with a newer one.
 fn api_versions(head: Head, error: ErrorCode) -> Result<Bytes> {
     let rows = TABLE.iter().map(|row| (row.key, row.advertised, row.to));
-    let keys = rows.chain([(API_VERSIONS, 0, API_VERSIONS_TO)]).map(|(key, from, to)| {
+    let (alter_configs, altered_to, _) = configs::ALTER_CONFIGS;
+    let others = [(API_VERSIONS, 0, API_VERSIONS_TO), (alter_configs, 0, altered_to)];
+    let keys = rows.chain(others).map(|(key, from, to)| {
         ApiVersion::default().with_api_key(key).with_min_version(from).with_max_version(to)
     });
     let mut body = wire::ApiVersionsResponse::default().with_api_keys(keys.collect());

@@ -78,6 +78,61 @@ fn every_served_version_of_an_answer_reads_back() {
     }
 }
 
+/// A request of AlterConfigs for one topic, with these values.
+fn alter_configs(version: i16, values: &[(&str, &str)]) -> Bytes {
+    use wire::alter_configs_request::{AlterConfigsResource, AlterableConfig};
+    let header = wire::RequestHeader::default().with_request_api_key(33);
+    let header = header.with_request_api_version(version);
+    let set = |(name, value): &(&str, &str)| {
+        let value = Some(convert::string(value));
+        AlterableConfig::default().with_name(convert::string(name)).with_value(value)
+    };
+    let topic = AlterConfigsResource::default().with_resource_type(2);
+    let topic = topic.with_resource_name(convert::string("orders"));
+    let topic = topic.with_configs(values.iter().map(set).collect());
+    let request = wire::AlterConfigsRequest::default().with_resources(vec![topic]);
+    ask(&header, &request).expect("it can be written").slice(4..)
+}
+
+#[test]
+fn alter_configs_sets_what_it_names_and_takes_back_the_rest() {
+    use seedlog::message::admin::ConfigChange;
+    for version in 0..=2 {
+        let frame = alter_configs(version, &[("retention.ms", "5"), ("no.such", "1")]);
+        for cut in 0..frame.len() {
+            assert!(decode_request(frame.slice(..cut)).is_err(), "{version} cut to {cut} bytes");
+        }
+        let Incoming { head, body } = decode_request(frame).expect("it is served");
+        let Body::Broker(request) = body else { panic!("it is for the core") };
+        let Request::IncrementalAlterConfigs(request) = &*request else { panic!("{request:?}") };
+        let changes = &request.resources[0].1;
+        let found = |name: &str| {
+            let changes = changes.iter().filter(|change| *change.name == *name);
+            changes.map(|change| change.change.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("retention.ms"), [ConfigChange::Set("5".into())]);
+        assert_eq!(found("no.such"), [ConfigChange::Set("1".into())]);
+        assert_eq!(found("cleanup.policy"), [ConfigChange::Delete]);
+        assert_eq!(found("num.partitions"), []);
+        // The answer is read as AlterConfigs' own.
+        let (answer, _) = responses::RESPONSES
+            .iter()
+            .find(|(answer, _)| matches!(answer(0), Response::IncrementalAlterConfigs(_)))
+            .expect("there is a sample");
+        let mut bytes = encode_response(head, &answer(0)).expect("it can be written").split_off(4);
+        type Answer = wire::AlterConfigsResponse;
+        let header = Answer::header_version(version);
+        let read = decode::<wire::ResponseHeader>(&mut bytes, header).expect("a header");
+        assert_eq!(read.correlation_id, head.correlation);
+        let Response::IncrementalAlterConfigs(sample) = answer(0) else { panic!("by its API") };
+        let answer: Answer = decode(&mut bytes, version).expect("an answer");
+        assert!(bytes.is_empty());
+        let codes: Vec<i16> = answer.responses.iter().map(|one| one.error_code).collect();
+        let sent: Vec<i16> = sample.resources.iter().map(|one| one.1.code()).collect();
+        assert_eq!(codes, sent);
+    }
+}
+
 #[test]
 fn a_request_that_is_cut_anywhere_is_refused() {
     for (row, version, _, _, frame) in requests() {
