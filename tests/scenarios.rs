@@ -52,6 +52,7 @@ claims! {
     a_pipeline_delivers_exactly_once = "eos_pipeline" over 0..3,
     a_zombie_pipeline_delivers_nothing_twice = "zombie_consumer" over 0..2,
     no_money_is_spent_twice = "ledger_double_spend" over 0..3,
+    who_comes_back_to_a_new_group_is_no_zombie = "ledger_comes_back" over 0..3,
     transfers_make_and_lose_no_money = "ledger_transfers" over 0..3,
     a_hundred_tickets_a_second_stay_in_order = "tickets" over 0..2,
     what_fails_is_retried_and_then_a_dead_letter = "retry_dead_letter" over 0..3,

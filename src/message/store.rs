@@ -24,6 +24,14 @@ pub enum StoreRequest {
     },
     /// Checks and changes several numbers in one unit.
     Apply(Apply),
+    /// Asks for the newest token of each of these scopes.
+    Tokens {
+        scopes: Vec<Arc<str>>,
+    },
+    /// Claims tokens, each the next one of its scope.
+    Claim {
+        fences: Vec<Fence>,
+    },
 }
 
 /// An atomic check-and-apply.
@@ -48,7 +56,8 @@ pub struct Change {
     pub floor: Option<i64>,
 }
 
-/// Keeps out who lost its right to write: tokens of one scope never fall.
+/// Keeps out who lost its right to write: of a scope only the newest token writes, and the store
+/// gives each out once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fence {
     pub scope: Arc<str>,
@@ -68,8 +77,12 @@ pub enum StoreResponse {
     Duplicate,
     /// A number would fall below its floor; nothing is changed.
     Refused,
-    /// A newer token was seen; nothing is changed.
+    /// The token is not the newest one; nothing is changed.
     Fenced,
+    /// To `Tokens`, in the order of the request; 0 if there is none.
+    Tokens(Vec<i64>),
+    /// To `Claim`, in the order of the request: whether it was given out.
+    Claimed(Vec<bool>),
     /// Whoever was asked is no store.
     Failed(ErrorCode),
 }

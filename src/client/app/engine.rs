@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::mem::take;
 
 use crate::client::app::AppSetup;
+use crate::client::app::claim::Claims;
 use crate::client::app::commit::Commit;
 use crate::client::app::lane::{Lane, Order};
 use crate::client::app::membership::Membership;
@@ -44,6 +45,11 @@ pub(super) enum Purpose {
     EndAbort,
     /// A question to the external store.
     Store(TaskRef, StoreRequest),
+    /// The newest tokens of the store.
+    Tokens,
+    /// Whether it may claim the next ones.
+    CommitClaimed,
+    Claim,
     /// Where changelogs end.
     Ends,
     /// Of the consumer of changelogs.
@@ -96,6 +102,7 @@ pub(super) struct Engine<P> {
     pub ownerships: u64,
     pub membership: Membership,
     pub commit: Commit,
+    pub claims: Claims,
     pub transaction: Transaction,
     pub restore: Restore,
     /// Sends that failed and go again.
@@ -116,6 +123,7 @@ impl<P: Processor> Engine<P> {
             ownerships: 0,
             membership: Membership::default(),
             commit: Commit::default(),
+            claims: Claims::default(),
             transaction: Transaction::default(),
             restore: Restore::default(),
             resend: Vec::new(),
@@ -176,6 +184,9 @@ impl<P: Processor> Engine<P> {
             Purpose::Store(task, request) => {
                 self.store_answered(now, task, request, outcome, todo);
             }
+            Purpose::Tokens => self.tokens_told(now.mono, outcome),
+            Purpose::CommitClaimed => self.claimed_committed(now.mono, outcome, todo),
+            Purpose::Claim => self.claimed(now.mono, outcome),
             Purpose::Ends => self.ends_told(now.mono, outcome, todo),
             Purpose::RestoreAssign => {}
             Purpose::RestoreSeek => self.restore_sought(),
@@ -199,6 +210,7 @@ impl<P: Processor> Engine<P> {
         self.subscribe(now.mono, todo);
         self.send_again(now.mono, todo);
         self.go_back(now.mono, todo);
+        self.claim_lanes(now.mono, todo);
         if self.is_transactional() {
             self.restore_lanes(now.mono, todo);
             self.transact(now, todo);
@@ -245,7 +257,7 @@ impl<P: Processor> Engine<P> {
     }
 
     /// Whether a lane holds records that nobody else will get: those committed already.
-    fn has_unfinished(&self, lane: &Lane) -> bool {
+    pub(super) fn has_unfinished(&self, lane: &Lane) -> bool {
         self.commits_first()
             && lane.entries.iter().any(|entry| Some(entry.record.offset) < lane.committed)
     }

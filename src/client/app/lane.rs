@@ -27,8 +27,18 @@ pub(super) struct Lane {
     pub state: State,
     /// Whether the state is what the changelog says.
     pub restored: bool,
-    /// The generation in which the partition came here.
-    pub token: i32,
+    pub right: Right,
+}
+
+/// Whether what is done for a partition may go to the external store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Right {
+    /// There is no store to write to.
+    Free,
+    /// To be claimed, before anything is worked on.
+    Wanted,
+    /// With the token that the store gave out for it.
+    Held(i64),
 }
 
 /// A record on its way.
@@ -66,7 +76,7 @@ pub(super) enum Order {
 }
 
 impl Lane {
-    pub fn new(ownership: u64, token: i32, restored: bool) -> Self {
+    pub fn new(ownership: u64, right: Right, restored: bool) -> Self {
         Lane {
             ownership,
             entries: VecDeque::new(),
@@ -75,7 +85,7 @@ impl Lane {
             committed: None,
             state: State::new(),
             restored,
-            token,
+            right,
         }
     }
 
@@ -133,7 +143,7 @@ impl Lane {
         let mut found = Vec::new();
         let mut later = None;
         let mut blocked: BTreeSet<Option<&Bytes>> = BTreeSet::new();
-        if !self.restored {
+        if !self.restored || self.right == Right::Wanted {
             return (found, later);
         }
         for entry in &self.entries {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::mem::replace;
 
 use crate::client::app::engine::{Ask, Closing, Engine, Partition, Purpose, Todo};
-use crate::client::app::lane::{Lane, Work};
+use crate::client::app::lane::{Lane, Right, Work};
 use crate::client::app::processor::Processor;
 use crate::op::{ConsumedRecord, GroupMetadata, Op, Outcome, Rebalance};
 use crate::time::{Duration, Instant};
@@ -144,9 +144,10 @@ impl<P: Processor> Engine<P> {
             Rebalance::Assigned(partitions, metadata) => {
                 self.membership.metadata = Some(metadata.clone());
                 let restored = !self.has_changelog();
+                let right = if self.setup.store.is_some() { Right::Wanted } else { Right::Free };
                 for partition in partitions {
                     self.ownerships += 1;
-                    let lane = Lane::new(self.ownerships, metadata.generation, restored);
+                    let lane = Lane::new(self.ownerships, right, restored);
                     self.lanes.insert(partition.clone(), lane);
                 }
             }

@@ -6,6 +6,7 @@
 //! - `engine`: what comes next; `membership`: polls and rebalances; `lane`: one partition in hand;
 //!   `task`: records at work; `commit` and `transaction`: how what is done is made final, and how
 //!   to start over.
+//! - `claim`: the right to write to an external store.
 //! - `restore`: state from its changelog.
 //! - `clients`: the embedded machines; `store_client`: the way to an external store.
 //! - [`store`]: such a store.
@@ -14,6 +15,7 @@
 //!   here, and others fit into [`Codec`](format::Codec).
 //! - [`copy`], [`ledger`], [`tickets`], [`retry`]: applications.
 
+mod claim;
 mod clients;
 mod commit;
 pub mod copy;

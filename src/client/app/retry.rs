@@ -205,12 +205,14 @@ impl Processor for Retry {
                 // Whoever handled it may have died before it was passed on.
                 context.emit(Self::pass_on(record, self.output.clone(), context));
             }
-            // Fenced: the partition is somebody else's by now, and so is the message.
+            // No answer to what was asked: nothing is known to be done.
             StoreResponse::Fenced
+            | StoreResponse::Tokens(_)
+            | StoreResponse::Claimed(_)
             | StoreResponse::Refused
             | StoreResponse::Value(_)
             | StoreResponse::Done
-            | StoreResponse::Failed(_) => {}
+            | StoreResponse::Failed(_) => context.nack(self.schedule.first),
         }
     }
 }

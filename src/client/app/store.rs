@@ -39,6 +39,7 @@ pub struct Store {
     numbers: BTreeMap<Arc<str>, i64>,
     /// When each id was applied.
     processed: BTreeMap<Arc<str>, Instant>,
+    /// The newest token of each scope.
     fences: BTreeMap<Arc<str>, i64>,
 }
 
@@ -66,6 +67,13 @@ impl Store {
                 StoreResponse::Done
             }
             StoreRequest::Apply(apply) => self.apply(now, apply, out),
+            StoreRequest::Tokens { scopes } => {
+                let newest = |scope: &Arc<str>| self.fences.get(scope).copied().unwrap_or(0);
+                StoreResponse::Tokens(scopes.iter().map(newest).collect())
+            }
+            StoreRequest::Claim { fences } => {
+                StoreResponse::Claimed(fences.iter().map(|fence| self.claim(fence)).collect())
+            }
         }
     }
 
@@ -101,12 +109,19 @@ impl Store {
         self.processed.get(id).is_some_and(|at| now.since(*at) < ttl)
     }
 
-    /// Whether nobody with a newer token was here.
-    fn admits(&mut self, fence: Option<&Fence>) -> bool {
-        let Some(Fence { scope, token }) = fence else { return true };
-        let newest = self.fences.entry(Arc::clone(scope)).or_insert(*token);
-        *newest = (*newest).max(*token);
-        *newest == *token
+    /// Gives a token out, if it is the next one.
+    fn claim(&mut self, Fence { scope, token }: &Fence) -> bool {
+        let newest = self.fences.entry(Arc::clone(scope)).or_insert(0);
+        let is_next = *token == *newest + 1;
+        if is_next {
+            *newest = *token;
+        }
+        is_next
+    }
+
+    /// Whether nobody has a newer token.
+    fn admits(&self, fence: Option<&Fence>) -> bool {
+        fence.is_none_or(|Fence { scope, token }| self.fences.get(scope) == Some(token))
     }
 
     fn number(&self, key: &Arc<str>) -> i64 {
@@ -138,7 +153,7 @@ impl Store {
     /// # Panics
     /// If one is broken: a bug of ours.
     pub fn check(&self) {
-        assert!(self.fences.values().all(|token| *token >= -1), "a generation is a token");
+        assert!(self.fences.values().all(|token| *token >= 0), "tokens are counted");
     }
 }
 
@@ -214,22 +229,32 @@ mod tests {
     }
 
     #[test]
-    fn an_older_token_is_fenced() {
+    fn only_the_newest_token_writes_and_each_is_given_out_once() {
+        let fence = |token| Fence { scope: "in-0".into(), token };
+        let claim = |token| StoreRequest::Claim { fences: [fence(token)].into() };
         let put = |token| StoreRequest::Put {
             request: "r".into(),
             by: "x1".into(),
             key: "a".into(),
             value: 7,
-            fence: Some(Fence { scope: "in-0".into(), token }),
+            fence: Some(fence(token)),
         };
-        let requests = [
-            (0, put(3)),
-            (0, apply("x", &[("a", 1)], Some(4))),
-            (0, put(3)),
-            (0, apply("y", &[("a", 1)], Some(3))),
-            (0, put(4)),
+        let given = |given| StoreResponse::Claimed([given].into());
+        let tokens = StoreRequest::Tokens { scopes: ["in-0".into(), "in-1".into()].into() };
+        let table = [
+            (put(1), Fenced),
+            (claim(2), given(false)),
+            (claim(1), given(true)),
+            (put(1), Done),
+            (claim(1), given(false)),
+            (claim(2), given(true)),
+            (put(1), Fenced),
+            (apply("x", &[("a", 1)], Some(1)), Fenced),
+            (apply("x", &[("a", 1)], Some(2)), Applied([8].into())),
+            (tokens, StoreResponse::Tokens([2, 0].into())),
         ];
-        let expected = [Done, Applied([8].into()), Fenced, Fenced, Done];
+        let requests = table.clone().map(|(request, _)| (0, request));
+        let expected = table.map(|(_, answer)| answer);
         assert_eq!(answers(Defects::NONE, &requests), expected);
     }
 }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::take;
 
-use crate::client::app::AppSetup;
+use crate::client::app::claim::{fence, told};
 use crate::client::app::engine::{Ask, Closing, Engine, Partition, Purpose, Todo};
 use crate::client::app::lane::{Order, Work};
 use crate::client::app::processor::{Context, Processor, Wishes};
@@ -13,8 +13,7 @@ use crate::config::Delivery;
 use crate::defect::Defect;
 use crate::event::ApplicationNote;
 use crate::ids::Offset;
-use crate::message::Response;
-use crate::message::store::{Apply, Fence, StoreRequest, StoreResponse};
+use crate::message::store::{Apply, StoreRequest, StoreResponse};
 use crate::op::{Op, Outcome, SendRecord};
 use crate::time::{Instant, Now};
 
@@ -85,7 +84,7 @@ impl<P: Processor> Engine<P> {
         let lane = self.lanes.get_mut(&task.partition).expect("only what is held is run");
         let index = lane.entries.binary_search_by_key(&task.offset, |entry| entry.record.offset);
         let entry = &mut lane.entries[index.expect("only what is held is run")];
-        let fence = fence(&self.setup, task, lane.token);
+        let fence = fence(&self.setup, &task.partition, lane.right);
         let mut context = Context {
             now,
             rng: &mut self.rng,
@@ -121,11 +120,15 @@ impl<P: Processor> Engine<P> {
         if self.entry(&task).is_none_or(|entry| entry.work != Work::Calling) {
             return;
         }
-        if let Outcome::Answered(response) = outcome
-            && let Response::Store(response) = &**response
-        {
-            self.run(now, &task, Some((&request, response)), todo);
-            return;
+        match told(outcome) {
+            // What has no effect is not done: the processor begins with it again.
+            Some(StoreResponse::Fenced) => return self.fenced(&task, &request),
+            // Whoever was asked is no store.
+            Some(StoreResponse::Failed(_)) | None => {}
+            Some(response) => {
+                self.run(now, &task, Some((&request, response)), todo);
+                return;
+            }
         }
         // Whether it was applied is not known: the same id asks again (Jepsen: indeterminate).
         let request = if self.setup.defects.has(Defect::RetryFreshId) {
@@ -276,18 +279,6 @@ impl<P: Processor> Engine<P> {
     }
 }
 
-/// The token of a partition is the generation in which it came here: whoever has it next came to it
-/// in a later one.
-fn fence(setup: &AppSetup, task: &TaskRef, token: i32) -> Option<Fence> {
-    // A member that lost its partitions may not know it yet, and must not write (KIP-447's motive).
-    if setup.defects.has(Defect::ZombieConsumerEffect) {
-        return None;
-    }
-    let (topic, partition) = &task.partition;
-    let scope = format!("{}/{topic}-{partition}", setup.group).into();
-    Some(Fence { scope, token: token.into() })
-}
-
 /// The same changes, as if nobody had asked for them before.
 fn with_fresh_id(request: StoreRequest, fresh: u64) -> StoreRequest {
     match request {
@@ -295,6 +286,9 @@ fn with_fresh_id(request: StoreRequest, fresh: u64) -> StoreRequest {
             let once = apply.once.map(|id| format!("{id}-{fresh:016x}").into());
             StoreRequest::Apply(Apply { once, ..apply })
         }
-        StoreRequest::Get { .. } | StoreRequest::Put { .. } => request,
+        StoreRequest::Get { .. }
+        | StoreRequest::Put { .. }
+        | StoreRequest::Tokens { .. }
+        | StoreRequest::Claim { .. } => request,
     }
 }

@@ -14,6 +14,8 @@ use crate::config::{AppConfig, ConsumerConfig, Delivery, ProducerConfig};
 use crate::defect::Defects;
 use crate::event::ApplicationNote;
 use crate::ids::Offset;
+use crate::message::Response;
+use crate::message::store::StoreResponse;
 use crate::op::{ConsumedRecord, GroupMetadata, Op, Outcome, Rebalance};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, Now, Timestamp};
@@ -78,6 +80,11 @@ impl Ask {
     }
 }
 
+/// What the store says.
+pub fn answered(response: StoreResponse) -> Outcome {
+    Outcome::Answered(Arc::new(Response::Store(response)))
+}
+
 impl<P: Processor> Rig<P> {
     /// Subscribed, and polling.
     pub fn new(setup: AppSetup, processor: P) -> Self {
@@ -125,6 +132,15 @@ impl<P: Processor> Rig<P> {
         let outcome =
             Outcome::Sent { partition: 0, offset: Offset(0), timestamp: Timestamp(1_000) };
         self.answer(|purpose| matches!(purpose, Purpose::Send(..)), outcome);
+    }
+
+    /// Gets the token after that one for what it claims.
+    pub fn claims(&mut self, newest: i64) {
+        let told = answered(StoreResponse::Tokens([newest].into()));
+        self.answer(|asked| *asked == Purpose::Tokens, told);
+        self.done(&Purpose::CommitClaimed);
+        let given = answered(StoreResponse::Claimed([true].into()));
+        self.answer(|asked| *asked == Purpose::Claim, given);
     }
 
     pub fn done(&mut self, purpose: &Purpose) {

@@ -1,3 +1,4 @@
+mod claim;
 mod exactly_once;
 mod store;
 mod table;

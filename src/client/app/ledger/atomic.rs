@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::client::app::ledger::Ledger;
 use crate::client::app::ledger::format::LedgerRequest;
 use crate::client::app::ledger::legs::{is_sound, legs};
+use crate::client::app::ledger::{AGAIN, Ledger};
 use crate::client::app::processor::Context;
 use crate::defect::Defect;
 use crate::message::store::{Apply, Change, StoreRequest, StoreResponse};
@@ -83,11 +83,13 @@ impl Ledger {
                 self.conclude(record, request, true, context);
             }
             StoreResponse::Refused => self.conclude(record, request, false, context),
-            // Fenced: the partition is somebody else's by now, and so is the request.
+            // No answer to what was asked: nothing is known to be done.
             StoreResponse::Fenced
+            | StoreResponse::Tokens(_)
+            | StoreResponse::Claimed(_)
             | StoreResponse::Value(_)
             | StoreResponse::Done
-            | StoreResponse::Failed(_) => {}
+            | StoreResponse::Failed(_) => context.nack(AGAIN),
         }
     }
 }

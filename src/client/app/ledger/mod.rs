@@ -32,6 +32,10 @@ use crate::event::ApplicationNote;
 use crate::ids::{Offset, TopicName};
 use crate::message::store::{StoreRequest, StoreResponse};
 use crate::op::{ConsumedRecord, SendRecord};
+use crate::time::Duration;
+
+/// When a request comes again that the store has not answered.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// How a ledger keeps its promises, or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,9 +3,9 @@
 
 use alloc::sync::Arc;
 
-use crate::client::app::ledger::Ledger;
 use crate::client::app::ledger::format::LedgerRequest;
 use crate::client::app::ledger::legs::{is_sound, legs};
+use crate::client::app::ledger::{AGAIN, Ledger};
 use crate::client::app::processor::Context;
 use crate::message::store::{Change, StoreRequest, StoreResponse};
 use crate::op::ConsumedRecord;
@@ -54,10 +54,10 @@ impl Ledger {
             (StoreRequest::Put { key, .. }, StoreResponse::Done) => {
                 legs.iter().take_while(|leg| leg.key != *key).count() + 1
             }
-            // Fenced: the partition is somebody else's by now, and so is the request.
+            // No answer to what was asked: nothing is known to be done.
             _ => {
                 self.read.remove(&at);
-                return;
+                return context.nack(AGAIN);
             }
         };
         if let (Some(leg), Some(value)) = (legs.get(written), read.get(written)) {

@@ -5,12 +5,12 @@ use super::format::{Action, Formats, LedgerRequest};
 use super::{Design, Ledger, LedgerSetup};
 use crate::client::app::engine::{Ask, Purpose};
 use crate::client::app::format::Format;
-use crate::client::app::testing::{Rig, record, setup};
+use crate::client::app::testing::{Rig, answered, record, setup};
+use crate::client::testing::endpoint;
 use crate::config::Delivery;
 use crate::defect::{Defect, Defects};
-use crate::message::Response;
 use crate::message::store::{StoreRequest, StoreResponse};
-use crate::op::{Op, Outcome};
+use crate::op::Op;
 
 fn ledger(design: Design, defects: Defects) -> Ledger {
     Ledger::new(LedgerSetup {
@@ -136,9 +136,11 @@ fn split_legs_leave_one_for_the_next_request() {
 fn asked(design: Design, defects: Defects, value: &str, answers: &[StoreResponse]) -> Vec<String> {
     let mut setup = setup(Delivery::AtLeastOnce);
     setup.defects = defects;
+    setup.store = Some(endpoint(9));
     let mut rig = Rig::new(setup, ledger(design, defects));
     rig.assigned(&[0]);
     rig.polled([record(0, 0, "k", value)].into());
+    rig.claims(0);
     let mut asked = Vec::new();
     for answer in answers {
         let Some(Ask::Store(_, request)) =
@@ -147,7 +149,7 @@ fn asked(design: Design, defects: Defects, value: &str, answers: &[StoreResponse
             break;
         };
         asked.push(describe(request));
-        let outcome = Outcome::Answered(Response::Store(answer.clone()).into());
+        let outcome = answered(answer.clone());
         rig.answer(|purpose| matches!(purpose, Purpose::Store(..)), outcome);
     }
     asked.extend(rig.calls());
@@ -167,6 +169,7 @@ fn describe(request: &StoreRequest) -> String {
             let token = apply.fence.as_ref().map_or("-".into(), |fence| fence.token.to_string());
             alloc::format!("apply {once} #{token}{}", changes.collect::<String>())
         }
+        StoreRequest::Tokens { .. } | StoreRequest::Claim { .. } => panic!("{request:?}"),
     }
 }
 

@@ -4,19 +4,18 @@ use alloc::sync::Arc;
 
 use crate::client::app::engine::{Ask, Purpose};
 use crate::client::app::processor::{Context, Processor};
-use crate::client::app::testing::{Rig, copy, record, setup};
+use crate::client::app::testing::{Rig, answered, copy, record, setup};
 use crate::config::Delivery;
 use crate::defect::{Defect, Defects};
 use crate::error::ErrorCode;
 use crate::ids::{LeaderEpoch, Offset};
-use crate::message::Response;
 use crate::message::store::{Apply, StoreRequest, StoreResponse};
 use crate::op::{ConsumedRecord, Outcome, Position};
 use crate::time::Duration;
 
 /// Asks the store once for each record.
 #[derive(Clone)]
-struct Caller;
+pub struct Caller;
 
 impl Processor for Caller {
     fn process(&mut self, _: &ConsumedRecord, context: &mut Context<'_>) {
@@ -49,8 +48,7 @@ fn asked(rig: &Rig<Caller>) -> usize {
 fn no_more_are_worked_on_than_there_are_workers() {
     let mut rig = calling(Defects::NONE);
     assert_eq!(asked(&rig), 2);
-    let applied = Response::Store(StoreResponse::Applied([].into()));
-    let applied = Outcome::Answered(Arc::new(applied));
+    let applied = answered(StoreResponse::Applied([].into()));
     rig.answer(|purpose| matches!(purpose, Purpose::Store(..)), applied);
     assert_eq!((asked(&rig), rig.calls().len()), (2, 3), "the third one's turn, and a commit");
 }
