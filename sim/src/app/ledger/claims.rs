@@ -6,9 +6,11 @@ mod overdraft;
 mod readable;
 mod receipts;
 mod spends;
+mod units;
 
 pub use conservation::Conservation;
 pub use overdraft::NoOverdraft;
 pub use readable::Readable;
 pub use receipts::{Promised, Receipts};
 pub use spends::{FundingLimit, NoDoubleSpend};
+pub use units::WholeUnits;

@@ -16,6 +16,7 @@ use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, Refusal, ValueFormat
 use crate::check::{DeterministicFold, Invariant, LedgerCycles, Reader, Values};
 use claims::{
     Conservation, FundingLimit, NoDoubleSpend, NoOverdraft, Promised, Readable, Receipts,
+    WholeUnits,
 };
 pub use feed::LedgerFeed;
 use schemas::formats;
@@ -94,6 +95,9 @@ impl AppKind for LedgerKind {
             Box::new(Conservation::new(reader())),
             Box::new(DeterministicFold::new(reader(), table.changelog.clone())),
         ];
+        if self.design == Design::Transactions {
+            all.push(Box::new(WholeUnits::new(reader())));
+        }
         if let Some(receipts) = table.output.get(1) {
             let promised = Promised {
                 group: Arc::clone(&table.group),
