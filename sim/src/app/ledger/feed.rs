@@ -45,6 +45,9 @@ impl Default for LedgerFeed {
     }
 }
 
+/// Fundings of an account that are drawn on.
+const NEWEST: u64 = 2;
+
 fn name(account: u64) -> String {
     format!("account-{account}")
 }
@@ -59,11 +62,13 @@ impl LedgerFeed {
         Action::Fund { account: name(account), amount: self.funds }
     }
 
-    /// Takes more than half of what an account begins with: two of them are too much.
+    /// Takes half of what an account begins with, or more: two of them are all of it, or too much,
+    /// often by no more than one.
     fn take(&mut self, dice: &mut dyn Draw) -> Action {
         let (whom, all) = (dice.under(self.accounts), self.funds);
         let more = u64::try_from(all / 2).expect("funds are positive");
-        let amount = all / 2 + i64::try_from(dice.under(more) + 1).expect("it is small");
+        let over = if dice.chance(1, 2) { dice.under(2) } else { dice.under(more) + 1 };
+        let amount = all / 2 + i64::try_from(over).expect("it is small");
         let transfers =
             self.accounts > 1 && dice.chance(self.transfers.numerator, self.transfers.denominator);
         if transfers {
@@ -73,8 +78,10 @@ impl LedgerFeed {
         let drawn = dice.chance(self.drawn.numerator, self.drawn.denominator);
         let fundings = &self.fundings[usize::try_from(whom).expect("accounts are few")];
         let count = u64::try_from(fundings.len()).expect("a length fits");
-        let which =
-            |dice: &mut dyn Draw| usize::try_from(dice.under(count)).expect("below a length");
+        // One of the newest: more than one draws on most.
+        let which = |dice: &mut dyn Draw| {
+            usize::try_from(count - 1 - dice.under(count.min(NEWEST))).expect("below a length")
+        };
         let funding = drawn.then(|| fundings[which(dice)].clone());
         Action::Spend { account: name(whom), amount, funding }
     }
