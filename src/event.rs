@@ -361,6 +361,8 @@ pub struct Counters {
     pub duplicates: u64,
     /// How often no more was polled, since all room for records was taken.
     pub paused: u64,
+    /// The most records that were in work at once.
+    pub busiest: u64,
 }
 
 impl Counters {
@@ -375,6 +377,7 @@ impl Counters {
             dead_lettered,
             duplicates,
             paused,
+            busiest,
         } = more;
         self.published += published;
         self.received += received;
@@ -384,5 +387,6 @@ impl Counters {
         self.dead_lettered += dead_lettered;
         self.duplicates += duplicates;
         self.paused += paused;
+        self.busiest = self.busiest.max(*busiest);
     }
 }

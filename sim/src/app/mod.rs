@@ -11,6 +11,7 @@
 mod avro;
 mod cast;
 mod copying;
+mod counted;
 mod feed;
 mod feeder;
 mod format;
@@ -29,6 +30,7 @@ mod tickets;
 
 pub use avro::{Avro, Described};
 pub use cast::{STORE, store, unwritten};
+pub use counted::Counted;
 pub use feed::{Feed, HostedFeed, keyed};
 pub use feeder::{Fed, Feeder};
 pub use format::ValueFormat;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use seedlog::event::{ApplicationNote, AstrayNote, Counters, Event, OffsetNote};
 use seedlog::ids::TopicName;
-use seedlog::time::{Duration, millis};
+use seedlog::time::{Duration, Instant, millis};
 
 use super::AppTable;
 
@@ -16,6 +16,8 @@ pub struct Progress {
     committed: BTreeMap<(Arc<str>, TopicName, i32), i64>,
     /// Which offsets a group has processed, by topic and partition.
     processed: BTreeMap<(Arc<str>, TopicName, i32), Vec<bool>>,
+    /// How many were processed in each second, each counted once.
+    seconds: Vec<u64>,
     pub tally: AppTally,
     /// The first record that was emitted to a topic that is not in the scenario.
     pub astray: Option<AstrayNote>,
@@ -34,40 +36,49 @@ pub struct AppTally {
     pub reprocessed: u64,
     /// Records processed in a second, of the phase with faults, each counted once.
     pub rate: u64,
+    /// The same over the ten seconds of that phase in which the fewest were.
+    pub worst: u64,
 }
+
+/// Seconds in which the fewest records are looked for.
+const WINDOW: usize = 10;
 
 impl AppTally {
     /// The names that `require` and reports use.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 14] = [
         "published",
         "received",
         "processed",
         "processed.rate",
+        "processed.worst",
         "applied",
         "failed",
         "retries",
         "deadletters",
         "duplicates",
         "paused",
+        "busiest",
         "malformed",
         "reprocessed",
     ];
 
     /// By the names above, in their order.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 12] {
-        let AppTally { counters, applied, malformed, reprocessed, rate } = *self;
+    pub fn counts(&self) -> [(&'static str, u64); 14] {
+        let AppTally { counters, applied, malformed, reprocessed, rate, worst } = *self;
         let counts = [
             counters.published,
             counters.received,
             counters.processed,
             rate,
+            worst,
             applied,
             counters.failed,
             counters.retried,
             counters.dead_lettered,
             counters.duplicates,
             counters.paused,
+            counters.busiest,
             malformed,
             reprocessed,
         ];
@@ -75,13 +86,18 @@ impl AppTally {
     }
 }
 
+/// Whole seconds of a time.
+fn second(time: Duration) -> usize {
+    usize::try_from(time.as_secs()).expect("a run is short")
+}
+
 impl Progress {
-    /// A process noted something.
-    pub fn noted(&mut self, event: &Event) {
+    /// A process noted something, at that simulated time.
+    pub fn noted(&mut self, event: &Event, at: Instant) {
         if let Event::OffsetCommitted(note) = event {
             self.committed(note);
         } else if let Event::Application(note) = event {
-            self.done(note);
+            self.done(note, at);
         }
     }
 
@@ -91,7 +107,7 @@ impl Progress {
         *highest = (*highest).max(note.offset.0);
     }
 
-    fn done(&mut self, note: &ApplicationNote) {
+    fn done(&mut self, note: &ApplicationNote, at: Instant) {
         match note {
             ApplicationNote::Processed { group, topic, partition, offset } => {
                 let key = (Arc::clone(group), topic.clone(), *partition);
@@ -102,6 +118,7 @@ impl Progress {
                 }
                 let again = std::mem::replace(&mut before[offset], true);
                 self.tally.reprocessed += u64::from(again);
+                self.processed_at(at, u64::from(!again));
             }
             ApplicationNote::Applied(_) => self.tally.applied += 1,
             ApplicationNote::Malformed(_) => self.tally.malformed += 1,
@@ -117,8 +134,21 @@ impl Progress {
         }
     }
 
-    /// So long it took to process what is processed by now.
-    pub fn took(&mut self, time: Duration) {
+    fn processed_at(&mut self, at: Instant, count: u64) {
+        let second = second(at.since(Instant::ZERO));
+        if self.seconds.len() <= second {
+            self.seconds.resize(second + 1, 0);
+        }
+        self.seconds[second] += count;
+    }
+
+    /// So long it took until now to process what is processed.
+    pub fn took(&mut self, time: Duration, now: Instant) {
+        let until = second(now.since(Instant::ZERO));
+        self.seconds.resize(until, 0);
+        let windows = self.seconds[until.saturating_sub(second(time))..].windows(WINDOW);
+        let fewest = windows.map(|window| window.iter().sum::<u64>()).min().unwrap_or(0);
+        self.tally.worst = fewest / u64::try_from(WINDOW).expect("it is small");
         let millis = u64::try_from(millis(time)).unwrap_or(0);
         let processed = self.tally.counters.processed.saturating_sub(self.tally.reprocessed);
         self.tally.rate = (processed * 1_000).checked_div(millis).unwrap_or(0);

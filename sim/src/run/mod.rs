@@ -27,7 +27,7 @@ use seedlog::config::{AcksSetting, OffsetReset};
 use seedlog::metadata::Image;
 use seedlog::time::millis;
 
-use crate::app::Progress;
+use crate::app::{Counted, Progress};
 use crate::check::{CheckSettings, Checkers, Pipeline, Promise, Promises};
 use crate::cluster::{self, Cluster, Process};
 use crate::fault::{self, Lossy, Source};
@@ -306,8 +306,9 @@ const SUPERVISOR: seedlog::time::Duration = seedlog::time::Duration::from_secs(1
 /// All checkers, with those that applications bring.
 fn checkers(scenario: &Scenario, cluster: &Cluster) -> Checkers {
     let mut checkers = Checkers::new(check_settings(scenario, cluster));
-    for invariant in scenario.apps.iter().flat_map(|app| app.kind.invariants(app)) {
-        checkers.watch(invariant);
+    for app in &scenario.apps {
+        checkers.watch(Box::new(Counted::new(app)));
+        app.kind.invariants(app).into_iter().for_each(|invariant| checkers.watch(invariant));
     }
     checkers
 }

@@ -268,7 +268,7 @@ impl Run {
 
     fn end_safety(&mut self) {
         self.end_faults();
-        self.watch.apps.took(self.scenario.phases.safety);
+        self.watch.apps.took(self.scenario.phases.safety, self.world.now());
         if self.scenario.phases.liveness == Duration::ZERO || !self.atlas_on {
             return self.finish();
         }

@@ -109,7 +109,7 @@ impl Observer<Process> for Watch {
             if let Effect::Note(event) = effect {
                 self.marks.effect(event);
                 self.coordinators.told(process, event);
-                self.apps.noted(event);
+                self.apps.noted(event, world.now());
             }
         }
         if let Some(trace) = &mut self.trace {

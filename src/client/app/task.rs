@@ -37,6 +37,7 @@ impl<P: Processor> Engine<P> {
     /// Processes what can be, as far as the pool of workers goes.
     pub(super) fn start_tasks(&mut self, now: Now, todo: &mut Todo) {
         let order = self.order();
+        let mut started = false;
         let partitions: Vec<Partition> = self.lanes.keys().cloned().collect();
         for partition in partitions {
             let busy: usize = self.lanes.values().map(super::lane::Lane::busy).sum();
@@ -51,12 +52,18 @@ impl<P: Processor> Engine<P> {
             let (offsets, later) = lane.startable(now.mono, order, below, room);
             later.into_iter().for_each(|at| self.wake_at(at));
             for offset in offsets {
+                started = true;
                 let task = TaskRef { partition: partition.clone(), ownership, offset };
                 let is_done = self.run(now, &task, None, todo);
                 if !is_done && order == Order::Transaction {
                     break;
                 }
             }
+        }
+        if started {
+            let busy: usize = self.lanes.values().map(super::lane::Lane::busy).sum();
+            let busy = u64::try_from(busy).expect("a length fits u64");
+            self.counters.busiest = self.counters.busiest.max(busy);
         }
     }
 
