@@ -107,7 +107,7 @@ checks! {
         "a transaction reads nothing that it wrote itself",
     CircularRead = "J11" "G1c"
         "no transactions read from each other in a circle",
-    StaleRead = "J12" "G2"
+    StaleRead = "J12" "stale-balance"
         "no request to a ledger acts on a balance that another has changed meanwhile",
     LegalTransition = "T1" "LegalTxnTransition"
         "a transactional id goes from one state to the next only as the protocol allows",

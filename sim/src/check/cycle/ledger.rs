@@ -1,8 +1,13 @@
-//! Requests to a ledger that no order explains: G2 and lost updates.
+//! Requests to a ledger that no order explains: stale balances, which Adya calls G2 (a circle with
+//! an anti-dependency), and lost updates.
 //!
 //! A request reads each balance before it changes it: what it left, without what it was to change,
 //! is what it read. If that is not what was there, it has read a version that another request had
 //! replaced, and each of the two comes before the other.
+//!
+//! What comes of it is plainer: money that is made or lost, an account that is overdrawn (L1, L2).
+//! That has its own claims, which are told as soon as they are broken, and a stale balance alone
+//! only at the end.
 //!
 //! The account of the world outside is nobody's: no request acts on what it reads there, so a stale
 //! read of it has decided nothing.
@@ -14,7 +19,7 @@ use seedlog::client::app::ledger::{EXTERNAL, TRANSIT};
 use seedlog::event::Event;
 use seedlog::time::Instant;
 
-use super::super::application::{Invariant, Posted, Reader, Visible, claim};
+use super::super::application::{Invariant, Posted, Reader, Visible};
 use super::super::tally::Check;
 use super::graph::{Cycle, Dependency, Graph};
 
@@ -32,6 +37,8 @@ pub struct LedgerCycles {
     accounts: BTreeMap<Arc<str>, Vec<Version>>,
     graph: Graph,
     operations: BTreeMap<String, usize>,
+    /// The first that was found.
+    found: Option<String>,
     judged: u64,
 }
 
@@ -50,6 +57,7 @@ impl LedgerCycles {
             accounts: BTreeMap::new(),
             graph: Graph::default(),
             operations: BTreeMap::new(),
+            found: None,
             judged: 0,
         }
     }
@@ -77,11 +85,11 @@ impl LedgerCycles {
     }
 
     /// An operation left a balance.
-    fn moved(&mut self, posted: &Posted) -> Result<(), String> {
-        let (Some(left), Some(read)) = (posted.left, posted.read()) else { return Ok(()) };
+    fn moved(&mut self, posted: &Posted) {
+        let (Some(left), Some(read)) = (posted.left, posted.read()) else { return };
         let account = &posted.account;
         if matches!(&**account, EXTERNAL | TRANSIT) {
-            return Ok(());
+            return;
         }
         self.judged += 1;
         let operation = self.operation(posted);
@@ -112,14 +120,12 @@ impl LedgerCycles {
             versions.drain(..REMEMBERED);
         }
         // Only a stale read closes a circle.
-        let Some(Version { value, writer: Some((_, unseen)) }) = replaced else { return Ok(()) };
+        let Some(Version { value, writer: Some((_, unseen)) }) = replaced else { return };
         let cycles = self.graph.cycles(&KINDS);
         let is_stale = |(_, kind, _): &(String, Dependency, String)| *kind == Dependency::ReadWrite;
-        match cycles.iter().find(|cycle| cycle.steps.iter().any(is_stale)) {
-            Some(cycle) => {
-                Err(told(posted, seen.map(|(_, seen)| seen).as_ref(), (&unseen, value), cycle))
-            }
-            None => Ok(()),
+        if let Some(cycle) = cycles.iter().find(|cycle| cycle.steps.iter().any(is_stale)) {
+            let seen = seen.map(|(_, seen)| seen);
+            self.found.get_or_insert_with(|| told(posted, seen.as_ref(), (&unseen, value), cycle));
         }
     }
 }
@@ -141,7 +147,37 @@ fn told(
 }
 
 impl Invariant for LedgerCycles {
-    claim!(LedgerCycles, StaleRead);
+    fn name(&self) -> &str {
+        "LedgerCycles"
+    }
+
+    fn promise(&self) -> Check {
+        Check::StaleRead
+    }
+
+    fn judged(&self) -> Option<u64> {
+        Some(self.judged)
+    }
+
+    fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
+        if let Some(posted) = self.reader.visible(visible) {
+            self.moved(&posted);
+        }
+        Ok(())
+    }
+
+    fn noted(&mut self, event: &Event, at: Instant) -> Result<(), String> {
+        self.reader.noted(event, at).iter().for_each(|posted| self.moved(posted));
+        Ok(())
+    }
+
+    fn ended(&mut self) -> Result<(), String> {
+        self.found.take().map_or(Ok(()), Err)
+    }
+
+    fn clone_box(&self) -> Box<dyn Invariant> {
+        Box::new(self.clone())
+    }
 }
 
 #[cfg(test)]
@@ -186,6 +222,7 @@ mod tests {
                     request x comes before request y (ww: it left -5 on a, and that one -3); \
                     request y comes before request x (rw: it read 0 on a, before that one changed \
                     it): no order of them explains that";
-        assert_eq!(shown.puts("x2", "y", ("a", 2, -3)), Err(told.into()));
+        assert_eq!(shown.puts("x2", "y", ("a", 2, -3)), Ok(()), "what comes of it is told first");
+        assert_eq!(shown.invariant.ended(), Err(told.into()));
     }
 }
