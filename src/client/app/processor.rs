@@ -18,11 +18,18 @@ use crate::time::{Duration, Now};
 /// The state of one input partition.
 pub type State = BTreeMap<Bytes, Bytes>;
 
-/// A hash of a state: equal ones have equal digests, on any machine.
+/// A hash of a state: equal ones have equal digests, on any machine. It is the sum of what
+/// [`entry_digest`] says of each entry, so that it can be kept up with the state.
 #[must_use]
 pub fn digest(state: &State) -> u64 {
+    state.iter().fold(0, |sum, (key, value)| sum.wrapping_add(entry_digest(key, value)))
+}
+
+/// A hash of one entry of a state.
+#[must_use]
+pub fn entry_digest(key: &Bytes, value: &Bytes) -> u64 {
     let mut hasher = FxHasher::default();
-    state.hash(&mut hasher);
+    (key, value).hash(&mut hasher);
     hasher.finish()
 }
 
