@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use seedlog::ids::ProducerId;
+use seedlog::ids::{ConnId, ProducerId};
 use seedlog::machine::{Effect, Input};
-use seedlog::record::BatchHeader;
+use seedlog::record::{BatchHeader, records};
 
 use crate::cluster::Process;
 use crate::world::{Lifecycle, ProcessId, World};
@@ -94,9 +94,31 @@ impl Trace {
     }
 }
 
+/// Connections by the space of their owner and their number in it, without the shift.
+fn plain_connections(text: &str) -> String {
+    const NAME: &str = "ConnId(";
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(NAME) {
+        let (before, number) = rest.split_at(at + NAME.len());
+        plain.push_str(before);
+        let end = number.find(')').unwrap_or(number.len());
+        match number[..end].parse().map(ConnId) {
+            Ok(conn) => {
+                let _ = write!(plain, "{}/{}", conn.space(), conn.0 & ((1 << 56) - 1));
+            }
+            Err(_) => plain.push_str(&number[..end]),
+        }
+        rest = &number[end..];
+    }
+    plain.push_str(rest);
+    plain
+}
+
 /// Long contents cut, escaped bytes summed up: a trace is for reading.
 fn shorten(text: String) -> String {
     const LIMIT: usize = 600;
+    let text = plain_connections(&text);
     let mut short = String::with_capacity(text.len().min(LIMIT));
     let mut rest = text.as_str();
     while let Some(at) = rest.find("b\"") {
@@ -115,7 +137,18 @@ fn shorten(text: String) -> String {
     short
 }
 
-/// Bytes, from their escaped form: a batch by its header, others by their length.
+/// Values of a batch that are shown.
+const SHOWN: usize = 3;
+
+/// Bytes that are short text, as that.
+fn plain(bytes: &Bytes) -> Option<&str> {
+    const LIMIT: usize = 200;
+    let text = std::str::from_utf8(bytes).ok().filter(|text| (1..LIMIT).contains(&text.len()))?;
+    text.chars().all(|letter| letter.is_ascii_graphic() || letter == ' ').then_some(text)
+}
+
+/// Bytes, from their escaped form: a batch by its header and its first values, text as it is, others
+/// by their length.
 fn told(escaped: &str) -> String {
     let bytes = unescape(escaped);
     match BatchHeader::parse(&bytes) {
@@ -127,10 +160,15 @@ fn told(escaped: &str) -> String {
                 let BatchHeader { producer_id, producer_epoch, base_sequence, .. } = header;
                 let _ = write!(told, " producer {producer_id}/{producer_epoch} #{base_sequence}");
             }
+            let records = records(&bytes).unwrap_or_default();
+            let values = records.iter().filter_map(|record| plain(record.value.as_ref()?));
+            values.take(SHOWN).for_each(|value| told.extend([" ", value]));
             told.push('>');
             told
         }
-        Err(_) => format!("<{} bytes>", bytes.len()),
+        Err(_) => {
+            plain(&bytes).map_or_else(|| format!("<{} bytes>", bytes.len()), ToOwned::to_owned)
+        }
     }
 }
 
@@ -180,6 +218,13 @@ mod tests {
     #[test]
     fn bytes_are_summed_up_and_long_lines_cut() {
         assert_eq!(shorten("Append(b\"\\0\\\"x\", 3)".into()), "Append(<3 bytes>, 3)");
+        assert_eq!(shorten("Send(b\"{\\\"id\\\":1}\")".into()), "Send({\"id\":1})");
         assert!(shorten("é".repeat(900)).ends_with('…'));
+    }
+
+    #[test]
+    fn connections_have_short_names() {
+        let conn = ConnId::outbound(4, 7);
+        assert_eq!(shorten(format!("{conn:?} {:?}", ConnId(9))), "ConnId(4/7) ConnId(0/9)");
     }
 }
