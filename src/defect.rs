@@ -223,7 +223,7 @@ defects! {
     /// documentation)
     ProcessThenCommitNoDedupe = "process-then-commit-no-dedupe",
     /// A paused owner writes after takeover; right: the store checks a fencing token, the
-    /// generation. (KIP-447's motive)
+    /// newest that it gave out. (KIP-447's motive)
     ZombieConsumerEffect = "zombie-consumer-effect",
     /// A new transactional id at each start; right: a stable one, or KIP-447's group metadata.
     /// (iceberg #18038/#18039)

@@ -56,8 +56,9 @@ pub(super) fn requirements(
             let cure = "write NAME >= NUMBER with acked, consumed, consumed.percent, leaders, \
                         controllers, committed, aborted, fenced, refused, rebalances, rejoins, \
                         coordinators.STATE, \
-                        published, received, processed, processed.rate, applied, failed, \
-                        retries, deadletters, duplicates, paused, malformed, reprocessed, \
+                        published, received, processed, processed.rate, processed.worst, \
+                        applied, failed, retries, deadletters, duplicates, paused, busiest, \
+                        malformed, reprocessed, \
                         fault.KIND, check.CODE or sometimes.NAME";
             return Err(root.error("require", place, format!("cannot read {text:?}"), cure));
         };
