@@ -57,7 +57,7 @@ fn the_last_batch_stays_as_the_witness_of_the_end() {
     let (mut log, mut disk) = filled(&[("retention.ms", "100")], 7);
     let mut out = Effects::new();
     log.retain(now(1000), Offset(7), &mut out);
-    let value = file::encode_offset(Offset(7));
+    let value = encode_offset(Offset(7));
     assert_eq!(
         out.as_slice()[1..],
         [
