@@ -193,7 +193,7 @@ mod tests {
             &[(TRANSIT, -10)],
             &[(TRANSIT, -10), ("b", 10), (TRANSIT, -10), ("b", 10)],
         ];
-        for given in wrong {
+        for given in wrong.iter().copied() {
             let mut shown = shown(&[&TAKEN[..], given].concat());
             let found = shown.invariant.cut().expect_err("that is wrong");
             assert!(found.starts_with("request t moves 10 from a to b, and posted"), "{found}");
