@@ -36,8 +36,8 @@ pub struct AppTally {
     pub reprocessed: u64,
     /// Records processed in a second, of the phase with faults, each counted once.
     pub rate: u64,
-    /// The same over the twenty seconds of that phase in which the fewest were: a group may stand still
-    /// for ten, if coordinators and members crash in turn, and then catches up.
+    /// The same over the twenty seconds of that phase in which the fewest were: a group may stand
+    /// still for ten, if coordinators and members crash in turn, and then catches up.
     pub worst: u64,
 }
 

@@ -147,8 +147,8 @@ fn plain(bytes: &Bytes) -> Option<&str> {
     text.chars().all(|letter| letter.is_ascii_graphic() || letter == ' ').then_some(text)
 }
 
-/// Bytes, from their escaped form: a batch by its header and its first values, text as it is, others
-/// by their length.
+/// Bytes, from their escaped form: a batch by its header and its first values, text as it is,
+/// others by their length.
 fn told(escaped: &str) -> String {
     let bytes = unescape(escaped);
     match BatchHeader::parse(&bytes) {

@@ -6,14 +6,14 @@
 //! three steps, before anything of the partition is worked on:
 //!
 //! 1. ask the store for the newest token;
-//! 2. commit the position at which the partition stands: its coordinator takes that from the group's
-//!    present generation only (KIP-447's fencing);
+//! 2. commit the position at which the partition stands: its coordinator takes that from the
+//!    group's present generation only (KIP-447's fencing);
 //! 3. claim the token after the one of step 1: the store gives it out unless somebody has it.
 //!
-//! So no zombie gets past the owner. An owner with token n has seen n - 1, and after that its commit
-//! was taken: by then whoever had the partition before had lost it. One of those that has seen less
-//! than n comes too late to claim n; one that has seen n did so after that commit, and its own is
-//! refused. What they wrote before n was given out, they wrote before the owner began.
+//! So no zombie gets past the owner. An owner with token n has seen n - 1, and after that its
+//! commit was taken: by then whoever had the partition before had lost it. One of those that has
+//! seen less than n comes too late to claim n; one that has seen n did so after that commit, and
+//! its own is refused. What they wrote before n was given out, they wrote before the owner began.
 
 use alloc::format;
 use alloc::sync::Arc;
