@@ -73,6 +73,7 @@ codes! {
     InvalidSessionTimeout = 26 "INVALID_SESSION_TIMEOUT",
     RebalanceInProgress = 27 "REBALANCE_IN_PROGRESS",
     InvalidCommitOffsetSize = 28 "INVALID_COMMIT_OFFSET_SIZE",
+    TopicAuthorizationFailed = 29 "TOPIC_AUTHORIZATION_FAILED",
     InvalidTimestamp = 32 "INVALID_TIMESTAMP",
     UnsupportedVersion = 35 "UNSUPPORTED_VERSION",
     TopicAlreadyExists = 36 "TOPIC_ALREADY_EXISTS",

@@ -82,7 +82,7 @@ impl Coordinator {
                     return Reach::Wait(None);
                 };
                 let request = Request::FindCoordinator(FindCoordinatorRequest {
-                    kind: self.kind,
+                    kind: Some(self.kind),
                     keys: [Arc::clone(&self.key)].into(),
                 });
                 network.send(now, node, request, tag, out);

@@ -24,11 +24,20 @@ impl CoordinatorKind {
             CoordinatorKind::Transaction => "__transaction_state",
         }
     }
+
+    /// Whether a topic is a coordinator's own.
+    #[must_use]
+    pub fn owns(topic: &str) -> bool {
+        [CoordinatorKind::Group, CoordinatorKind::Transaction]
+            .iter()
+            .any(|kind| kind.topic() == topic)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FindCoordinatorRequest {
-    pub kind: CoordinatorKind,
+    /// None if there is no such kind: KIP-932 has one more, for share groups.
+    pub kind: Option<CoordinatorKind>,
     /// Group ids or transactional ids (KIP-699).
     pub keys: Vec<Arc<str>>,
 }

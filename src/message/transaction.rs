@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::error::ErrorCode;
+use crate::event::TransactionState;
 use crate::ids::{Offset, ProducerEpoch, ProducerId, TopicName, TopicRef};
 use crate::time::{Duration, Timestamp};
 
@@ -32,6 +33,8 @@ pub struct AddedTransaction {
     pub producer_epoch: ProducerEpoch,
     /// From a broker (KIP-890 part 1): asks whether they are in the transaction, adds nothing.
     pub verify_only: bool,
+    /// From a client itself, which has no business with internal topics.
+    pub by_client: bool,
     pub partitions: Vec<(TopicName, i32)>,
 }
 
@@ -164,9 +167,20 @@ pub struct ListTransactionsRequest {
     pub longer_than: Option<Duration>,
 }
 
+impl ListTransactionsRequest {
+    /// Filters that no transaction can ever pass.
+    #[must_use]
+    pub fn unknown_states(&self) -> Vec<Arc<str>> {
+        let known = |name: &str| TransactionState::ALL.iter().any(|state| state.name() == name);
+        self.states.iter().filter(|name| !known(name)).cloned().collect()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ListTransactionsResponse {
     pub error: ErrorCode,
+    /// States of the request that are none.
+    pub unknown_states: Vec<Arc<str>>,
     /// Transactional id, producer id, state.
     pub transactions: Vec<(Arc<str>, ProducerId, Arc<str>)>,
 }

@@ -60,8 +60,15 @@ wire! {
     ErrorCode = i16: |own| own.code(), |code| ErrorCode::from_code(code);
     Duration = i32: |own| i32::try_from(own.as_millis()).unwrap_or(i32::MAX),
         |millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-    CoordinatorKind = i8: |own| i8::from(*own == CoordinatorKind::Transaction),
-        |kind| if kind == 1 { CoordinatorKind::Transaction } else { CoordinatorKind::Group };
+    Option<CoordinatorKind> = i8: |own| match own {
+        Some(CoordinatorKind::Group) => 0,
+        Some(CoordinatorKind::Transaction) => 1,
+        None => -1,
+    }, |kind| match kind {
+        0 => Some(CoordinatorKind::Group),
+        1 => Some(CoordinatorKind::Transaction),
+        _ => None,
+    };
     Isolation = i8: |own| i8::from(*own == Isolation::ReadCommitted),
         |level| if level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
     Uuid = uuid::Uuid: |own| uuid::Uuid::from_bytes(own.to_bytes()),

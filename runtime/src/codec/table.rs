@@ -90,7 +90,7 @@ table! {
     3 Metadata 0, 0..=12, MetadataRequest MetadataResponse, metadata::METADATA;
     8 OffsetCommit 2, 2..=9, OffsetCommitRequest OffsetCommitResponse, commit::OFFSET_COMMIT;
     9 OffsetFetch 1, 1..=9, OffsetFetchRequest OffsetFetchResponse, commit::OFFSET_FETCH;
-    10 FindCoordinator 0, 0..=4, FindCoordinatorRequest FindCoordinatorResponse,
+    10 FindCoordinator 0, 0..=6, FindCoordinatorRequest FindCoordinatorResponse,
         metadata::FIND_COORDINATOR;
     11 JoinGroup 0, 0..=9, JoinGroupRequest JoinGroupResponse, group::JOIN_GROUP;
     12 Heartbeat 0, 0..=4, HeartbeatRequest HeartbeatResponse, group::HEARTBEAT;

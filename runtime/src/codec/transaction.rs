@@ -43,6 +43,7 @@ impl Wire<wire::AddPartitionsToTxnRequest> for AddPartitionsToTxnRequest {
             producer_id: Wire::back(wire.v3_and_below_producer_id, version),
             producer_epoch: Wire::back(wire.v3_and_below_producer_epoch, version),
             verify_only: false,
+            by_client: true,
             partitions: Wire::back(wire.v3_and_below_topics, version),
         };
         AddPartitionsToTxnRequest { transactions: vec![alone] }
@@ -153,7 +154,7 @@ impl Wire<i64> for Option<Duration> {
     }
 }
 fields!(ListTransactionsResponse = wire::ListTransactionsResponse {
-    error = error_code, transactions = transaction_states,
+    error = error_code, unknown_states = unknown_state_filters, transactions = transaction_states,
 });
 tuple! {
     (Arc<str>, ProducerId, Arc<str>) = wire::list_transactions_response::TransactionState {

@@ -22,9 +22,7 @@ use crate::coordinator::{Context, Coordinator as _, Requester, kind_of, shard_of
 use crate::error::ErrorCode;
 use crate::ids::{ConnId, NodeId, Offset, PartitionId};
 use crate::machine::Effects;
-use crate::message::coordinator::{
-    CoordinatorKind, FindCoordinatorRequest, FindCoordinatorResponse, FoundCoordinator,
-};
+use crate::message::coordinator::{CoordinatorKind, FindCoordinatorResponse, FoundCoordinator};
 use crate::message::{Request, Response, refusal};
 use crate::time::{Instant, Now, earliest};
 
@@ -122,7 +120,10 @@ impl Broker {
         out: &mut Effects,
     ) {
         if let Request::FindCoordinator(ask) = &**request {
-            let found = self.find_coordinators(now, ask, out);
+            let Some(kind) = ask.kind else {
+                return refuse(client, request, ErrorCode::InvalidRequest, out);
+            };
+            let found = self.find_coordinators(now, kind, &ask.keys, out);
             return Self::respond(client, Response::FindCoordinator(found), out);
         }
         match route::route(request) {
@@ -141,8 +142,8 @@ impl Broker {
         request: &Arc<Request>,
         out: &mut Effects,
     ) {
-        if kind == CoordinatorKind::Group && key.is_empty() && needs_name(request) {
-            return refuse(client, request, ErrorCode::InvalidGroupId, out);
+        if let Some(error) = key.is_empty().then(|| nameless(kind, request)).flatten() {
+            return refuse(client, request, error, out);
         }
         match shard_of(self.metadata.image(), kind, key) {
             Some(id) => match self.transaction_of(id, request) {
@@ -369,16 +370,17 @@ impl Broker {
     fn find_coordinators(
         &mut self,
         now: Now,
-        ask: &FindCoordinatorRequest,
+        kind: CoordinatorKind,
+        keys: &[Arc<str>],
         out: &mut Effects,
     ) -> FindCoordinatorResponse {
         let image = Arc::clone(self.metadata.image());
-        if !image.names.contains_key(ask.kind.topic()) {
-            let topic = create::creatable(ask.kind, &self.setup.broker);
+        if !image.names.contains_key(kind.topic()) {
+            let topic = create::creatable(kind, &self.setup.broker);
             self.create_topic(now, topic, out);
         }
         let find = |key: &Arc<str>| {
-            let id = shard_of(&image, ask.kind, key)?;
+            let id = shard_of(&image, kind, key)?;
             let node = image.partition(id)?.leader;
             let broker = image.brokers.get(&node).filter(|broker| !broker.fenced)?;
             Some((node, broker.endpoint.clone()))
@@ -397,13 +399,25 @@ impl Broker {
                 endpoint: None,
             },
         };
-        FindCoordinatorResponse { coordinators: ask.keys.iter().map(found).collect() }
+        FindCoordinatorResponse { coordinators: keys.iter().map(found).collect() }
     }
 }
 
-/// A group without a name can keep offsets (old clients do) but has no members.
-fn needs_name(request: &Request) -> bool {
-    !matches!(request, Request::OffsetCommit(_) | Request::OffsetFetch(_))
+/// What a request about an empty name is refused with. A group without a name can keep offsets (old
+/// clients do), and be described and deleted, but has no members.
+fn nameless(kind: CoordinatorKind, request: &Request) -> Option<ErrorCode> {
+    let transactional = kind == CoordinatorKind::Transaction;
+    if transactional || matches!(request, Request::ConsumerGroupHeartbeat(_)) {
+        return Some(ErrorCode::InvalidRequest);
+    }
+    let lenient = matches!(
+        request,
+        Request::OffsetCommit(_)
+            | Request::OffsetFetch(_)
+            | Request::DescribeGroups(_)
+            | Request::DeleteGroups(_)
+    );
+    (!lenient).then_some(ErrorCode::InvalidGroupId)
 }
 
 fn refuse(client: Requester, request: &Request, error: ErrorCode, out: &mut Effects) {

@@ -1,8 +1,73 @@
 //! What a broker answers by itself.
 
 use super::*;
+use crate::message::consumer_group::ConsumerGroupDescribeRequest;
+use crate::message::coordinator::{CoordinatorKind, FindCoordinatorRequest};
+use crate::message::group::DescribeGroupsRequest;
 use crate::message::offsets::{ListOffsetsPartition, ListOffsetsRequest, OffsetSpec};
+use crate::message::transaction::{DescribeProducersRequest, DescribeTransactionsRequest};
 use crate::record::{Compression, HEADER_BYTES, repack, verify};
+
+#[test]
+fn a_follower_describes_the_producers_that_it_knows_of() {
+    for (leader, partition, error) in [
+        (1, 0, ErrorCode::None),
+        (2, 0, ErrorCode::None),
+        (2, 1, ErrorCode::UnknownTopicOrPartition),
+    ] {
+        let mut broker = broker(image_with(leader, 0, BOTH));
+        let partitions = vec![("t".into(), partition)];
+        let ask = Request::DescribeProducers(DescribeProducersRequest { partitions });
+        let effects = step(&mut broker, now(), request(1, ask));
+        let (_, Response::DescribeProducers(answer)) = response(&effects[0]) else { panic!() };
+        assert_eq!(answer.partitions, [("t".into(), partition, error, vec![])]);
+    }
+}
+
+#[test]
+fn what_has_no_name_is_refused_where_it_needs_one() {
+    let mut image = image();
+    let topic = TopicImage { name: "t".into(), partitions: vec![], config: Arc::default() };
+    for (number, kind) in [(8, CoordinatorKind::Group), (9, CoordinatorKind::Transaction)] {
+        image
+            .topics
+            .insert(Uuid([number; 4]), TopicImage { name: kind.topic().into(), ..topic.clone() });
+        image.names.insert(kind.topic().into(), Uuid([number; 4]));
+    }
+    let mut broker = broker(image);
+    let (groups, transactional_ids) = (vec!["".into()], vec!["".into()]);
+    let mut error = |asked: Request| {
+        let effects = step(&mut broker, now(), request(1, asked));
+        let (_, answer) = response(&effects[0]);
+        if let Response::DescribeGroups(answer) = answer {
+            return answer.groups[0].error;
+        }
+        if let Response::ConsumerGroupDescribe(answer) = answer {
+            return answer.groups[0].error;
+        }
+        let Response::DescribeTransactions(answer) = answer else { panic!("{answer:?}") };
+        answer.transactions[0].error
+    };
+    let described = DescribeGroupsRequest { groups: groups.clone() };
+    let nobodys = error(Request::DescribeGroups(described));
+    assert_eq!(nobodys, ErrorCode::NotCoordinator, "a matter of the coordinator");
+    let described = ConsumerGroupDescribeRequest { groups };
+    assert_eq!(error(Request::ConsumerGroupDescribe(described)), ErrorCode::InvalidGroupId);
+    let described = DescribeTransactionsRequest { transactional_ids };
+    assert_eq!(error(Request::DescribeTransactions(described)), ErrorCode::InvalidRequest);
+}
+
+#[test]
+fn a_coordinator_of_no_known_kind_is_an_invalid_request_and_makes_no_topic() {
+    let mut broker = broker(image());
+    let ask = FindCoordinatorRequest { kind: None, keys: vec!["a".into(), "b".into()] };
+    let effects = step(&mut broker, now(), request(1, Request::FindCoordinator(ask)));
+    let [answer] = &effects[..] else { panic!("{effects:?}") };
+    let (_, Response::FindCoordinator(answer)) = response(answer) else { panic!() };
+    let found: Vec<_> =
+        answer.coordinators.iter().map(|found| (&*found.key, found.error)).collect();
+    assert_eq!(found, [("a", ErrorCode::InvalidRequest), ("b", ErrorCode::InvalidRequest)]);
+}
 
 fn at(time: i64) -> Request {
     let partition = ListOffsetsPartition {

@@ -182,6 +182,7 @@ impl Broker {
             producer_id: pending.session.0,
             producer_epoch: pending.session.1,
             verify_only: pending.version == TransactionVersion::V1,
+            by_client: false,
             partitions: pending.partitions.iter().filter_map(name).collect(),
         };
         let (until, transactions) = (pending.deadline, alloc::vec![asked]);

@@ -167,8 +167,7 @@ impl Broker {
     }
 
     fn producers_of(&self, id: PartitionId) -> Result<Vec<ActiveProducer>, ErrorCode> {
-        let replica = self.partitions.get(id).filter(|replica| replica.leads());
-        let replica = replica.ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let replica = self.partitions.get(id).ok_or(ErrorCode::NotLeaderOrFollower)?;
         let active = |(producer_id, state): (ProducerId, &Producer)| ActiveProducer {
             producer_id,
             producer_epoch: state.epoch,

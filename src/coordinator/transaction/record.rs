@@ -114,30 +114,13 @@ pub(super) fn decode_value(bytes: &[u8]) -> Result<Entry, Corrupt> {
     Ok(entry)
 }
 
-const STATES: [(TransactionState, i8, &str); 8] = [
-    (TransactionState::Empty, 0, "Empty"),
-    (TransactionState::Ongoing, 1, "Ongoing"),
-    (TransactionState::PrepareCommit, 2, "PrepareCommit"),
-    (TransactionState::PrepareAbort, 3, "PrepareAbort"),
-    (TransactionState::CompleteCommit, 4, "CompleteCommit"),
-    (TransactionState::CompleteAbort, 5, "CompleteAbort"),
-    (TransactionState::Dead, 6, "Dead"),
-    (TransactionState::PrepareEpochFence, 7, "PrepareEpochFence"),
-];
-
 fn code(state: TransactionState) -> i8 {
-    let known = STATES.iter().find(|(known, _, _)| *known == state);
-    known.expect("every state is listed").1
+    let known = TransactionState::ALL.iter().position(|known| *known == state);
+    known.and_then(|at| i8::try_from(at).ok()).expect("every state is listed")
 }
 
 fn state(code: i8) -> Option<TransactionState> {
-    STATES.iter().find(|(_, known, _)| *known == code).map(|(state, _, _)| *state)
-}
-
-/// Kafka's name of a state.
-pub(super) fn name(state: TransactionState) -> &'static str {
-    let known = STATES.iter().find(|(known, _, _)| *known == state);
-    known.expect("every state is listed").2
+    usize::try_from(code).ok().and_then(|at| TransactionState::ALL.get(at).copied())
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::coordinator::transaction::TransactionCoordinator;
 use crate::coordinator::transaction::decide::{self, End, Ending, Init, Prepared, Session};
 use crate::coordinator::transaction::entry::Entry;
 use crate::coordinator::transaction::pending::{Waiting, refuse, respond};
-use crate::coordinator::transaction::{TransactionCoordinator, record};
 use crate::coordinator::{Context, Journal, Requester, shard_of};
 use crate::defect::Defect;
 use crate::error::ErrorCode;
@@ -99,9 +99,6 @@ impl TransactionCoordinator {
         out: &mut Effects,
     ) -> Result<Entry, ErrorCode> {
         let timeout = init.transaction_timeout;
-        if id.is_empty() {
-            return Err(ErrorCode::InvalidRequest);
-        }
         if timeout == Duration::ZERO || timeout > ctx.config.transaction_max_timeout {
             return Err(ErrorCode::InvalidTransactionTimeout);
         }
@@ -170,16 +167,9 @@ impl TransactionCoordinator {
             })
         };
         // All or nothing: of what cannot be ended nothing is begun.
-        let is_known = |(topic, partition): &(TopicName, i32)| {
-            let id = ctx.image.names.get(topic);
-            id.and_then(|id| ctx.image.partition(PartitionId { topic: *id, partition: *partition }))
-                .is_some()
-        };
-        if !add.partitions.iter().all(is_known) {
-            let error = |at: &(TopicName, i32)| match is_known(at) {
-                true => ErrorCode::OperationNotAttempted,
-                false => ErrorCode::UnknownTopicOrPartition,
-            };
+        let fault = |at: &(TopicName, i32)| addable(ctx, add, at).err();
+        if add.partitions.iter().any(|at| fault(at).is_some()) {
+            let error = |at: &_| fault(at).unwrap_or(ErrorCode::OperationNotAttempted);
             return respond(asked.to, done(&error), out);
         }
         if add.verify_only {
@@ -306,7 +296,7 @@ impl TransactionCoordinator {
             DescribedTransaction {
                 transactional_id: Arc::clone(id),
                 error,
-                state: Arc::from(entry.map_or("", |entry| record::name(entry.state))),
+                state: Arc::from(entry.map_or("", |entry| entry.state.name())),
                 timeout: entry.map_or(Duration::ZERO, |entry| entry.timeout),
                 start: entry.map_or(Timestamp::NONE, |entry| entry.start),
                 producer_id: entry.map_or(ProducerId::NONE, |entry| entry.producer_id),
@@ -321,7 +311,7 @@ impl TransactionCoordinator {
 
     fn list(&self, ctx: &Context<'_>, ask: &ListTransactionsRequest) -> ListTransactionsResponse {
         let wanted = |entry: &Entry| {
-            let state = record::name(entry.state);
+            let state = entry.state.name();
             let long = ask
                 .longer_than
                 .is_none_or(|longer| entry.start.saturating_add(longer) < ctx.now.wall);
@@ -330,11 +320,32 @@ impl TransactionCoordinator {
                 && long
         };
         let listed = self.entries.iter().filter(|(_, entry)| wanted(entry));
-        let listed = listed.map(|(id, entry)| {
-            (Arc::clone(id), entry.producer_id, Arc::from(record::name(entry.state)))
-        });
-        ListTransactionsResponse { error: ErrorCode::None, transactions: listed.collect() }
+        let listed = listed
+            .map(|(id, entry)| (Arc::clone(id), entry.producer_id, Arc::from(entry.state.name())));
+        ListTransactionsResponse {
+            error: ErrorCode::None,
+            unknown_states: ask.unknown_states(),
+            transactions: listed.collect(),
+        }
     }
+}
+
+/// Whether a partition can be added to a transaction, for who asks.
+///
+/// # Errors
+/// `TOPIC_AUTHORIZATION_FAILED` to a client that names an internal topic, or
+/// `UNKNOWN_TOPIC_OR_PARTITION`.
+fn addable(
+    ctx: &Context<'_>,
+    add: &AddedTransaction,
+    (topic, partition): &(TopicName, i32),
+) -> Result<(), ErrorCode> {
+    if add.by_client && CoordinatorKind::owns(topic) {
+        return Err(ErrorCode::TopicAuthorizationFailed);
+    }
+    let id = ctx.image.names.get(topic);
+    id.and_then(|id| ctx.image.partition(PartitionId { topic: *id, partition: *partition }))
+        .map_or(Err(ErrorCode::UnknownTopicOrPartition), |_| Ok(()))
 }
 
 fn identified(session: Result<(ProducerId, ProducerEpoch), ErrorCode>) -> Response {

@@ -66,6 +66,7 @@ macro_rules! with_ctx {
             &mut *$desk;
         let mut image = Image::default();
         rig::topic(&mut image, "orders", 1, 2);
+        rig::topic(&mut image, "__consumer_offsets", 2, 1);
         let (image, node) = (&Arc::new(image), NodeId(1));
         let $ctx = &Context { now: *now, node, image, config, defects: *defects };
         $call
@@ -214,6 +215,7 @@ fn add((id, epoch): (i64, i16), verify_only: bool) -> Request {
             producer_id: ProducerId(id),
             producer_epoch: ProducerEpoch(epoch),
             verify_only,
+            by_client: !verify_only,
             partitions: alloc::vec![("orders".into(), 0)],
         }],
     })
@@ -244,6 +246,19 @@ fn seen(desk: &mut Desk, age: Duration) -> (Timestamp, bool) {
         panic!("{answers:?}")
     };
     (described.transactions[0].start, !listed.transactions.is_empty())
+}
+
+#[test]
+fn a_filter_that_names_no_state_is_told() {
+    let mut desk = Desk::new();
+    desk.bring_to(TransactionState::Empty);
+    let states = alloc::vec!["Empty".into(), "Asleep".into()];
+    let ask = ListTransactionsRequest { states, producer_ids: Vec::new(), longer_than: None };
+    desk.ask(Request::ListTransactions(ask));
+    let answers = desk.answers();
+    let [Response::ListTransactions(listed)] = &*answers else { panic!("{answers:?}") };
+    assert_eq!(listed.unknown_states, ["Asleep".into()]);
+    assert_eq!(listed.transactions.len(), 1);
 }
 
 #[test]
@@ -524,12 +539,36 @@ fn of_partitions_that_are_not_all_known_none_is_added() {
     let added = &mut request.transactions[0].partitions;
     added.extend([("orders".into(), 2), ("payments".into(), 0)]);
     desk.ask(Request::AddPartitionsToTxn(request));
+    let unknown = ErrorCode::UnknownTopicOrPartition;
+    assert_eq!(added_to(&mut desk), [ErrorCode::OperationNotAttempted, unknown, unknown]);
+    assert_eq!(desk.state(), TransactionState::Empty);
+}
+
+/// What became of each partition.
+fn added_to(desk: &mut Desk) -> Vec<ErrorCode> {
     let answers = desk.answers();
     let [Response::AddPartitionsToTxn(answer)] = &*answers else { panic!("{answers:?}") };
-    let errors: Vec<ErrorCode> = answer.transactions[0].1.iter().map(|at| at.2).collect();
-    let unknown = ErrorCode::UnknownTopicOrPartition;
-    assert_eq!(errors, [ErrorCode::OperationNotAttempted, unknown, unknown]);
-    assert_eq!(desk.state(), TransactionState::Empty);
+    answer.transactions[0].1.iter().map(|at| at.2).collect()
+}
+
+#[test]
+fn a_client_adds_no_internal_topic_to_its_transaction_and_a_broker_does() {
+    for by_client in [true, false] {
+        let mut desk = Desk::new();
+        desk.bring_to(TransactionState::Empty);
+        let Request::AddPartitionsToTxn(mut request) = add(desk.session(), false) else { panic!() };
+        request.transactions[0].by_client = by_client;
+        request.transactions[0].partitions.push(("__consumer_offsets".into(), 0));
+        desk.ask(Request::AddPartitionsToTxn(request));
+        if by_client {
+            let refused = ErrorCode::TopicAuthorizationFailed;
+            assert_eq!(added_to(&mut desk), [ErrorCode::OperationNotAttempted, refused]);
+            assert_eq!(desk.state(), TransactionState::Empty);
+        } else {
+            desk.commit();
+            assert_eq!(desk.state(), TransactionState::Ongoing);
+        }
+    }
 }
 
 #[test]

@@ -218,9 +218,11 @@ fn described_transaction(request: &Request, error: ErrorCode) -> Option<Response
         let transactions = each.collect();
         return Some(Response::DescribeTransactions(DescribeTransactionsResponse { transactions }));
     }
-    matches!(request, Request::ListTransactions(_)).then_some(Response::ListTransactions(
-        ListTransactionsResponse { error, transactions: Vec::new() },
-    ))
+    let Request::ListTransactions(request) = request else { return None };
+    let unknown_states = request.unknown_states();
+    let transactions = Vec::new();
+    let refused = ListTransactionsResponse { error, unknown_states, transactions };
+    Some(Response::ListTransactions(refused))
 }
 
 #[cfg(test)]

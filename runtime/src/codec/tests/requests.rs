@@ -77,7 +77,7 @@ fn find_coordinator(version: i16) -> Request {
     let mut keys = vec!["one".into(), "two".into()];
     keys.truncate(if version < 4 { 1 } else { 2 });
     let kind = if version < 1 { CoordinatorKind::Group } else { CoordinatorKind::Transaction };
-    Request::FindCoordinator(FindCoordinatorRequest { kind, keys })
+    Request::FindCoordinator(FindCoordinatorRequest { kind: Some(kind), keys })
 }
 
 fn create_topics(_version: i16) -> Request {

@@ -16,6 +16,7 @@ fn enrol(_version: i16) -> Request {
         producer_id: ID,
         producer_epoch: EPOCH,
         verify_only: false,
+        by_client: true,
         partitions: vec![("orders".into(), 1), ("orders".into(), 2), ("spends".into(), 0)],
     };
     Request::AddPartitionsToTxn(AddPartitionsToTxnRequest { transactions: vec![transaction] })
@@ -122,8 +123,8 @@ fn list(version: i16) -> Request {
 
 fn listed(_version: i16) -> Response {
     let transactions = vec![("id".into(), ID, "Ongoing".into())];
-    let error = ErrorCode::None;
-    Response::ListTransactions(ListTransactionsResponse { error, transactions })
+    let (error, unknown_states) = (ErrorCode::None, vec!["Asleep".into()]);
+    Response::ListTransactions(ListTransactionsResponse { error, unknown_states, transactions })
 }
 
 pub const REQUESTS: &[Sample<Request>] =

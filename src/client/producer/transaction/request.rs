@@ -179,6 +179,7 @@ impl Transaction {
             producer_id,
             producer_epoch,
             verify_only: false,
+            by_client: true,
             partitions: self.enrolling.clone(),
         }];
         let transactions = transactions.into();
