@@ -59,6 +59,9 @@ impl Frames {
 /// Serves one client until either end hangs up. Answers go out in the order of the requests.
 pub async fn serve(stream: TcpStream, node: Handle) {
     let _ = stream.set_nodelay(true);
+    // As Java writes an address without a name.
+    let host: Arc<str> =
+        stream.peer_addr().map(|peer| format!("/{}", peer.ip()).into()).unwrap_or_default();
     let (read, mut write) = stream.into_split();
     let mut frames = Frames::new(read);
     let (sender, mut answers) = mpsc::unbounded_channel();
@@ -69,7 +72,7 @@ pub async fn serve(stream: TcpStream, node: Handle) {
         tokio::select! {
             frame = frames.next(), if pending.len() < MAX_PENDING => {
                 let Some(frame) = frame else { break };
-                let incoming = match codec::decode_request(frame) {
+                let incoming = match codec::decode_request(frame, &host) {
                     Ok(incoming) => incoming,
                     Err(error) => {
                         eprintln!("seedlog: a client: {error}: connection closed");

@@ -23,6 +23,8 @@ pub struct ConsumerGroupHeartbeatRequest {
     pub rack: Option<Arc<str>>,
     /// The client's own name, for people.
     pub client_id: Arc<str>,
+    /// Where it calls from, for people; empty if the driver does not know.
+    pub client_host: Arc<str>,
     pub rebalance_timeout: Option<Duration>,
     pub subscribed_topics: Option<Vec<TopicName>>,
     /// A pattern in RE2's syntax.
@@ -72,6 +74,7 @@ pub struct DescribedConsumerMember {
     pub member: Arc<str>,
     pub instance: Option<Arc<str>>,
     pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
     pub member_epoch: i32,
     pub subscribed_topics: Vec<TopicName>,
     pub assignment: Vec<(TopicId, TopicName, Vec<i32>)>,

@@ -19,6 +19,8 @@ pub struct JoinGroupRequest {
     pub instance: Option<Arc<str>>,
     /// The client's own name, for people.
     pub client_id: Arc<str>,
+    /// Where it calls from, for people; empty if the driver does not know.
+    pub client_host: Arc<str>,
     pub session_timeout: Duration,
     pub rebalance_timeout: Duration,
     /// `consumer` for consumers.
@@ -140,6 +142,7 @@ pub struct DescribedMember {
     pub member: Arc<str>,
     pub instance: Option<Arc<str>>,
     pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
     pub subscription: Bytes,
     pub assignment: Bytes,
 }

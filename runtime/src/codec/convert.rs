@@ -60,11 +60,9 @@ wire! {
     ErrorCode = i16: |own| own.code(), |code| ErrorCode::from_code(code);
     Duration = i32: |own| i32::try_from(own.as_millis()).unwrap_or(i32::MAX),
         |millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-    Option<CoordinatorKind> = i8: |own| match own {
-        Some(CoordinatorKind::Group) => 0,
-        Some(CoordinatorKind::Transaction) => 1,
-        None => -1,
-    }, |kind| match kind {
+    Option<CoordinatorKind> = i8:
+        |own| own.map_or(-1, |kind| i8::from(kind == CoordinatorKind::Transaction)),
+    |kind| match kind {
         0 => Some(CoordinatorKind::Group),
         1 => Some(CoordinatorKind::Transaction),
         _ => None,
@@ -165,12 +163,14 @@ pub(super) use say;
 
 /// A struct whose fields correspond one to one, `own = theirs`; with `[since]` those that only
 /// newer versions can say. Then fields of the wire and of the core that the other side lacks, which
-/// may go by the version. Then what else an older version needs.
+/// may go by the version. Then what else an older version needs, and [`Asks`].
 macro_rules! fields {
     ($core:ident = $wire:path { $($own:ident = $theirs:ident $([$since:expr])?),* $(,)? }
         $(wire |$w:ident| { $($only:ident: $value:expr),* $(,)? })?
         $(core |$c:ident| { $($extra:ident: $none:expr),* $(,)? })?
         $(then |$out:ident, $t:ident| $last:block)?
+        $(asks |$a:ident| $asks:block)?
+        $(tells |$o:ident, $asked:ident| $tell:block)?
     ) => {
         impl $crate::codec::convert::Wire<$wire> for $core {
             fn out(&self, version: i16) -> $wire {
@@ -195,6 +195,8 @@ macro_rules! fields {
                     $($($extra: $none,)*)?
                 }
             }
+            $(fn asks($a: &$wire) -> $crate::codec::convert::Asks $asks)?
+            $(fn tell($o: &mut $wire, $asked: $crate::codec::convert::Asks) $tell)?
         }
     };
 }
@@ -400,4 +402,22 @@ pub fn string(text: &str) -> StrBytes {
 pub trait Wire<W> {
     fn out(&self, version: i16) -> W;
     fn back(wire: W, version: i16) -> Self;
+    fn asks(_wire: &W) -> Asks {
+        Asks::default()
+    }
+    /// Answers what a request has asked besides.
+    fn tell(_wire: &mut W, _asks: Asks) {}
 }
+
+/// Whether a client wants to know what it may do (KIP-430): with the cluster, and with each thing
+/// that it asks about. Without an authorizer that is everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asks {
+    pub cluster: bool,
+    pub each: bool,
+}
+
+/// Bits of Kafka's `AclOperation`, for each kind of thing: what can be allowed there.
+pub const ON_CLUSTER: i32 = 0b1_1111_1010_0000;
+pub const ON_TOPIC: i32 = 0b0_1101_1111_1000;
+pub const ON_GROUP: i32 = 0b0_1101_0100_1000;

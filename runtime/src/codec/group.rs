@@ -14,7 +14,7 @@ use seedlog::message::group::{
     ListGroupsRequest, ListGroupsResponse, ListedGroup, SyncGroupRequest, SyncGroupResponse,
 };
 
-use super::convert::{Wire, fields, string, tuple};
+use super::convert::{Asks, ON_GROUP, Wire, fields, string, tuple};
 use super::shape::{BYTES, I8, I32, Shape, TEXT, TEXTS, list, since, until};
 
 pub const JOIN_GROUP: Shape =
@@ -24,8 +24,9 @@ fields!(JoinGroupRequest = wire::JoinGroupRequest {
     rebalance_timeout = rebalance_timeout_ms [1], member = member_id,
     instance = group_instance_id [5], protocol_type = protocol_type, protocols = protocols,
 } core |version| {
-    // The request's header has it.
+    // The request's header has the one, the connection the other.
     client_id: "".into(),
+    client_host: "".into(),
     knows_member_id_required: version >= 4,
 });
 fields!(JoinGroupResponse = wire::JoinGroupResponse {
@@ -120,8 +121,16 @@ impl Wire<wire::leave_group_response::MemberResponse> for (LeavingMember, ErrorC
 }
 
 pub const DESCRIBE_GROUPS: Shape = &[TEXTS, since(3, I8)];
-fields!(DescribeGroupsRequest = wire::DescribeGroupsRequest { groups = groups });
-fields!(DescribeGroupsResponse = wire::DescribeGroupsResponse { groups = groups });
+fields!(DescribeGroupsRequest = wire::DescribeGroupsRequest { groups = groups } asks |wire| {
+    Asks { cluster: false, each: wire.include_authorized_operations }
+});
+fields!(DescribeGroupsResponse = wire::DescribeGroupsResponse {
+    groups = groups,
+} tells |out, asks| {
+    for group in out.groups.iter_mut().filter(|group| asks.each && group.error_code == 0) {
+        group.authorized_operations = ON_GROUP;
+    }
+});
 fields!(DescribedGroup = wire::describe_groups_response::DescribedGroup {
     group = group_id, error = error_code, state = group_state, protocol_type = protocol_type,
     protocol = protocol_data, members = members,
@@ -138,7 +147,7 @@ fields!(DescribedGroup = wire::describe_groups_response::DescribedGroup {
 });
 fields!(DescribedMember = wire::describe_groups_response::DescribedGroupMember {
     member = member_id, instance = group_instance_id [4], client_id = client_id,
-    subscription = member_metadata, assignment = member_assignment,
+    client_host = client_host, subscription = member_metadata, assignment = member_assignment,
 });
 
 pub const LIST_GROUPS: Shape = &[since(4, TEXTS), since(5, TEXTS)];

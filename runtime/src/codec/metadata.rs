@@ -12,13 +12,16 @@ use seedlog::message::metadata::{
     PartitionInfo, TopicInfo,
 };
 
-use super::convert::{Topic, Wire, fields};
+use super::convert::{Asks, ON_CLUSTER, ON_TOPIC, Topic, Wire, fields};
 use super::shape::{I8, Shape, TEXT, TEXTS, UUID, list, since, until};
 
 pub const METADATA: Shape =
     &[list(&[since(10, UUID), TEXT]), since(4, I8), since(8, until(10, I8)), since(8, I8)];
 fields!(MetadataRequest = wire::MetadataRequest {
     topics = topics, allow_auto_topic_creation = allow_auto_topic_creation [4],
+} asks |wire| {
+    let cluster = wire.include_cluster_authorized_operations;
+    Asks { cluster, each: wire.include_topic_authorized_operations }
 });
 impl Wire<Option<Vec<wire::metadata_request::MetadataRequestTopic>>> for Option<Vec<TopicRef>> {
     fn out(&self, version: i16) -> Option<Vec<wire::metadata_request::MetadataRequestTopic>> {
@@ -42,6 +45,13 @@ impl Wire<Option<Vec<wire::metadata_request::MetadataRequestTopic>>> for Option<
 }
 fields!(MetadataResponse = wire::MetadataResponse {
     cluster_id = cluster_id, controller = controller_id, brokers = brokers, topics = topics,
+} tells |out, asks| {
+    if asks.cluster {
+        out.cluster_authorized_operations = ON_CLUSTER;
+    }
+    for topic in out.topics.iter_mut().filter(|_| asks.each) {
+        topic.topic_authorized_operations = ON_TOPIC;
+    }
 });
 impl Wire<Vec<wire::metadata_response::MetadataResponseBroker>> for Vec<BrokerInfo> {
     fn out(&self, version: i16) -> Vec<wire::metadata_response::MetadataResponseBroker> {
@@ -82,9 +92,15 @@ fn endpoint(host: kafka_protocol::protocol::StrBytes, port: i32) -> Endpoint {
 pub const DESCRIBE_CLUSTER: Shape = &[I8, since(1, I8), since(2, I8)];
 fields!(DescribeClusterRequest = wire::DescribeClusterRequest {
     include_fenced_brokers = include_fenced_brokers [2],
+} asks |wire| {
+    Asks { cluster: wire.include_cluster_authorized_operations, each: false }
 });
 fields!(DescribeClusterResponse = wire::DescribeClusterResponse {
     error = error_code, cluster_id = cluster_id, controller = controller_id, brokers = brokers,
+} tells |out, asks| {
+    if asks.cluster {
+        out.cluster_authorized_operations = ON_CLUSTER;
+    }
 });
 impl Wire<wire::describe_cluster_response::DescribeClusterBroker> for BrokerInfo {
     fn out(&self, version: i16) -> wire::describe_cluster_response::DescribeClusterBroker {

@@ -33,8 +33,10 @@ use seedlog::message::produce::Acks;
 use seedlog::message::{Request, Response};
 use wire::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 
+use self::convert::Asks;
 use self::shape::{Shape, TEXT, Walk};
 use self::table::TABLE;
+use crate::cluster::seed;
 
 /// Bytes that are no message of a version that is spoken.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,7 @@ pub struct Head {
     key: i16,
     version: i16,
     correlation: i32,
+    asks: Asks,
 }
 
 pub enum Body {
@@ -87,14 +90,14 @@ pub fn is_answered(request: &Request) -> bool {
     !matches!(request, Request::Produce(produce) if produce.acks == Acks::None)
 }
 
-/// Reads a request without its length.
-pub fn decode_request(mut frame: Bytes) -> Result<Incoming> {
+/// Reads a request without its length, from a client at that host.
+pub fn decode_request(mut frame: Bytes, host: &Arc<str>) -> Result<Incoming> {
     if frame.len() < 8 {
         return Err(CodecError::cut());
     }
     let mut peek = &frame[..];
     let (key, version, correlation) = (peek.get_i16(), peek.get_i16(), peek.get_i32());
-    let head = Head { key, version, correlation };
+    let mut head = Head { key, version, correlation, asks: Asks::default() };
     if key == API_VERSIONS {
         let body = Body::Answered(versions_asked(head, frame)?);
         return Ok(Incoming { head, body });
@@ -106,7 +109,7 @@ pub fn decode_request(mut frame: Bytes) -> Result<Incoming> {
         decode::<wire::RequestHeader>(&mut frame, header)?;
         let request = configs::altered(decode(&mut frame, version)?, version);
         let body = Body::Broker(Arc::new(Request::IncrementalAlterConfigs(request)));
-        return Ok(Incoming { head: Head { key: 44, version: version / 2, correlation }, body });
+        return Ok(Incoming { head: Head { key: 44, version: version / 2, ..head }, body });
     }
     let row = table::by_key(key).filter(|row| row.serves(version));
     let row = row
@@ -114,16 +117,22 @@ pub fn decode_request(mut frame: Bytes) -> Result<Incoming> {
     let header = (row.request_header)(version);
     walk(&frame, version, header, row.shape)?;
     let client = decode::<wire::RequestHeader>(&mut frame, header)?.client_id;
-    let mut request = (row.read_request)(&mut frame, version)?;
+    let (mut request, asks) = (row.read_request)(&mut frame, version)?;
+    head.asks = asks;
     let client = || client.as_deref().unwrap_or_default().into();
     if let Request::JoinGroup(join) = &mut request {
-        join.client_id = client();
+        (join.client_id, join.client_host) = (client(), Arc::clone(host));
         // The oldest version has one timeout for both.
         if version == 0 {
             join.rebalance_timeout = join.session_timeout;
         }
     } else if let Request::ConsumerGroupHeartbeat(beat) = &mut request {
-        beat.client_id = client();
+        (beat.client_id, beat.client_host) = (client(), Arc::clone(host));
+        // KIP-1082: the oldest version leaves the id to the broker.
+        if version == 0 && beat.member_epoch == 0 && beat.member.is_empty() {
+            let id = *seed().first_chunk().expect("it is longer");
+            beat.member = uuid::Uuid::from_bytes(id).to_string().into();
+        }
     }
     Ok(Incoming { head, body: Body::Broker(Arc::new(request)) })
 }

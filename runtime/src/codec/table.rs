@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use kafka_protocol::messages as wire;
-use kafka_protocol::protocol::HeaderVersion;
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use seedlog::message::{Api, Request, Response};
 
-use super::convert::Wire;
+use super::convert::{Asks, Wire};
 use super::shape::Shape;
 use super::{CodecError, Head, Result, answer, ask, decode};
 use super::{
@@ -26,7 +26,7 @@ pub struct Row {
     pub to: i16,
     pub shape: Shape,
     pub request_header: fn(i16) -> i16,
-    pub read_request: fn(&mut Bytes, i16) -> Result<Request>,
+    pub read_request: fn(&mut Bytes, i16) -> Result<(Request, Asks)>,
     pub write_request: fn(&wire::RequestHeader, &Request) -> Result<Bytes>,
     /// With its header.
     pub read_response: fn(&mut Bytes, i16) -> Result<Response>,
@@ -50,6 +50,18 @@ pub fn by_api(api: Api) -> Result<&'static Row> {
     row.ok_or_else(|| CodecError::new(format!("{} is not served", api.name())))
 }
 
+fn read<W: Decodable, T: Wire<W>>(frame: &mut Bytes, version: i16) -> Result<(T, Asks)> {
+    let wire = decode::<W>(frame, version)?;
+    let asks = T::asks(&wire);
+    Ok((T::back(wire, version), asks))
+}
+
+fn write<W: Encodable + HeaderVersion, T: Wire<W>>(head: Head, response: &T) -> Result<Bytes> {
+    let mut wire = response.out(head.version);
+    T::tell(&mut wire, head.asks);
+    answer(head, &wire)
+}
+
 /// Core and wire give an API's messages the same names: Kafka's.
 macro_rules! table {
     ($($key:literal $api:ident $advertised:literal, $from:literal..=$to:literal,
@@ -63,8 +75,8 @@ macro_rules! table {
             shape: $shape,
             request_header: wire::$request::header_version,
             read_request: |frame, version| {
-                let wire = decode::<wire::$request>(frame, version)?;
-                Ok(Request::$api(Wire::back(wire, version)))
+                let (request, asks) = read::<wire::$request, _>(frame, version)?;
+                Ok((Request::$api(request), asks))
             },
             write_request: |header, request| {
                 let Request::$api(request) = request else { panic!("the row of another API") };
@@ -77,7 +89,7 @@ macro_rules! table {
             },
             write_response: |head, response| {
                 let Response::$api(response) = response else { panic!("the row of another API") };
-                answer::<wire::$response>(head, &response.out(head.version))
+                write::<wire::$response, _>(head, response)
             },
         }),*];
     };

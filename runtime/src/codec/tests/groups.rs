@@ -20,6 +20,7 @@ fn join(version: i16) -> Request {
         member: "member".into(),
         instance: instance(version, 5),
         client_id: "client".into(),
+        client_host: HOST.into(),
         session_timeout,
         rebalance_timeout: if version == 0 { session_timeout } else { Duration::from_secs(60) },
         protocol_type: "consumer".into(),
@@ -104,6 +105,7 @@ fn described(version: i16) -> Response {
         member: "member".into(),
         instance: instance(version, 4),
         client_id: "client".into(),
+        client_host: HOST.into(),
         subscription: Bytes::from_static(b"topics"),
         assignment: Bytes::from_static(b"partitions"),
     };
@@ -241,6 +243,7 @@ fn heartbeat_848(version: i16) -> Request {
         instance: Some("instance".into()),
         rack: Some("rack".into()),
         client_id: "client".into(),
+        client_host: HOST.into(),
         rebalance_timeout: (version >= 1).then(|| Duration::from_secs(60)),
         subscribed_topics: Some(vec!["orders".into()]),
         subscribed_regex: (version >= 1).then(|| "o.*".into()),
@@ -270,6 +273,7 @@ fn described_848(_version: i16) -> Response {
         member: "member".into(),
         instance: Some("instance".into()),
         client_id: "client".into(),
+        client_host: HOST.into(),
         member_epoch: 4,
         subscribed_topics: vec!["orders".into()],
         assignment: vec![(Uuid([7; 4]), "orders".into(), vec![1, 2])],
@@ -359,7 +363,7 @@ fn an_unknown_group_is_dead_to_older_clients_and_explained_to_newer_ones() {
     for version in 0..=6 {
         let Response::DescribeGroups(mut answer) = described(version) else { panic!("it is one") };
         answer.groups[0].error = ErrorCode::GroupIdNotFound;
-        let head = Head { key: 15, version, correlation: 9 };
+        let head = Head { key: 15, version, correlation: 9, asks: Asks::default() };
         let bytes = encode_response(head, &Response::DescribeGroups(answer)).expect("it is one");
         let text = b"Group group not found.";
         let explained = bytes.windows(text.len()).any(|part| part == text);
@@ -372,4 +376,31 @@ fn an_unknown_group_is_dead_to_older_clients_and_explained_to_newer_ones() {
         let group = &read.groups[0];
         assert_eq!((group.error, &*group.state, explained), (error, "Dead", version >= 6));
     }
+}
+
+#[test]
+fn the_oldest_heartbeat_leaves_the_id_to_the_broker() {
+    let id = |version| {
+        let Request::ConsumerGroupHeartbeat(mut beat) = heartbeat_848(version) else { panic!() };
+        (beat.member, beat.member_epoch) = ("".into(), 0);
+        let versions = Versions(vec![(68, version)]);
+        let beat = Request::ConsumerGroupHeartbeat(beat);
+        let (frame, _) = encode_request(&versions, 9, "client", &beat).expect("it can be written");
+        let Body::Broker(read) = decode_request(frame.slice(4..)).expect("good").body else {
+            panic!("it is for the core")
+        };
+        let Request::ConsumerGroupHeartbeat(read) = &*read else { panic!("{read:?}") };
+        read.member.clone()
+    };
+    assert_eq!((id(0).len(), &*id(1)), (36, ""));
+    assert_ne!(id(0), id(0));
+}
+
+#[test]
+fn a_refused_heartbeat_says_why() {
+    let Response::ConsumerGroupHeartbeat(mut answer) = heartbeat_848_answered(0) else { panic!() };
+    (answer.error, answer.message) = (ErrorCode::UnsupportedAssignor, None);
+    let told = over_the_wire(68, 0, &Response::ConsumerGroupHeartbeat(answer));
+    let Response::ConsumerGroupHeartbeat(told) = told else { panic!() };
+    assert_eq!(told.message.as_deref(), Some("The assignors are uniform and range."));
 }

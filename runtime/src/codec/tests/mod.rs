@@ -6,11 +6,18 @@ mod responses;
 mod transactions;
 
 use proptest::prelude::*;
-use seedlog::ids::{TopicRef, Uuid};
-use seedlog::message::metadata::MetadataRequest;
+use seedlog::ids::{NodeId, TopicRef, Uuid};
+use seedlog::message::metadata::{MetadataRequest, MetadataResponse};
 
 use super::table::Row;
 use super::*;
+
+const HOST: &str = "/192.0.2.1";
+
+fn decode_request(frame: Bytes) -> Result<Incoming> {
+    super::decode_request(frame, &HOST.into())
+}
+
 /// A message as a version can say it, and the first version that says all of it.
 type Sample<T> = (fn(i16) -> T, i16);
 
@@ -52,7 +59,8 @@ fn every_served_version_of_a_request_is_walked_to_its_end_and_reads_back() {
 /// What a client of that version reads of an answer.
 fn over_the_wire(key: i16, version: i16, response: &Response) -> Response {
     let row = table::by_key(key).expect("it is served");
-    let written = encode_response(Head { key, version, correlation: 9 }, response);
+    let written =
+        encode_response(Head { key, version, correlation: 9, asks: Asks::default() }, response);
     let mut frame = written.expect("it can be written").split_off(4);
     (row.read_response)(&mut frame, version).expect("it can be read")
 }
@@ -65,8 +73,10 @@ fn every_served_version_of_an_answer_reads_back() {
         let (response, whole_from) = sample.unwrap_or_else(|| panic!("{:?}", row.api));
         for version in row.from..=row.to {
             let what = format!("{:?} {version}", row.api);
-            let (response, head) =
-                (response(version), Head { key: row.key, version, correlation: 9 });
+            let (response, head) = (
+                response(version),
+                Head { key: row.key, version, correlation: 9, asks: Asks::default() },
+            );
             let bytes = encode_response(head, &response);
             let mut frame = bytes.unwrap_or_else(|e| panic!("{what}: {e}")).split_off(4);
             assert_eq!(correlation_of(&frame).expect("a header"), 9);
@@ -214,6 +224,27 @@ fn a_client_software_name_that_is_none_is_an_invalid_request() {
     assert_eq!(good[4..10], [0, 0, 0, 5, 0, 0]);
     let bad = answered(&[0, 18, 0, 3, 0, 0, 0, 5, 0xff, 0xff, 0, 2, b'-', 2, b'1', 0]);
     assert_eq!(bad[4..], [0, 0, 0, 5, 0, 42, 1, 0, 0, 0, 0, 0], "INVALID_REQUEST and no API");
+}
+
+#[test]
+fn a_client_that_asks_what_it_may_do_is_told_in_the_answer_only() {
+    // Metadata 8 of no topic: may topics be made, what may be done with the cluster, and with each.
+    let asks = |cluster, each| {
+        let frame = [0, 3, 0, 8, 0, 0, 0, 5, 0xff, 0xff, 0, 0, 0, 0, 0, cluster, each];
+        decode_request(Bytes::copy_from_slice(&frame)).expect("good").head
+    };
+    assert_eq!(asks(0, 1).asks, Asks { cluster: false, each: true });
+    let ends_in = |head| {
+        let metadata = MetadataResponse {
+            cluster_id: "c".into(),
+            controller: NodeId(1),
+            brokers: Vec::new(),
+            topics: Vec::new(),
+        };
+        let answer = encode_response(head, &Response::Metadata(metadata)).expect("good");
+        i32::from_be_bytes(*answer.last_chunk().expect("long enough"))
+    };
+    assert_eq!((ends_in(asks(0, 0)), ends_in(asks(1, 0))), (i32::MIN, 8096));
 }
 
 #[test]

@@ -230,6 +230,8 @@ impl Classic {
             member: self.member.clone(),
             instance: ctx.group.instance.clone(),
             client_id: ctx.setup.client_id.clone(),
+            // The broker knows.
+            client_host: Arc::default(),
             session_timeout: config.session_timeout,
             rebalance_timeout: config.max_poll_interval,
             protocol_type: PROTOCOL_TYPE.into(),

@@ -203,6 +203,8 @@ impl Consumer848 {
             instance: ctx.group.instance.clone(),
             rack: None,
             client_id: ctx.setup.client_id.clone(),
+            // The broker knows.
+            client_host: Arc::default(),
             rebalance_timeout: None,
             subscribed_topics: None,
             subscribed_regex: None,

@@ -86,6 +86,7 @@ impl Classic {
             member: id.clone(),
             instance: member.instance.clone(),
             client_id: member.client_id.clone(),
+            client_host: member.client_host.clone(),
             subscription: member.subscription(protocol),
             assignment: member.assignment.clone(),
         });

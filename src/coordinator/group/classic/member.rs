@@ -15,6 +15,7 @@ use crate::time::Duration;
 pub(in crate::coordinator::group) struct Member {
     pub instance: Option<Arc<str>>,
     pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
     pub session_timeout: Duration,
     pub rebalance_timeout: Duration,
     /// Assignors with the member's subscription for each, the best first.
@@ -35,6 +36,7 @@ impl Member {
         Member {
             instance: asked.instance.clone(),
             client_id: asked.client_id.clone(),
+            client_host: asked.client_host.clone(),
             session_timeout: asked.session_timeout,
             rebalance_timeout: asked.rebalance_timeout,
             protocols: asked.protocols.clone(),
@@ -51,6 +53,7 @@ impl Member {
         Member {
             instance: value.instance.clone(),
             client_id: value.client_id.clone(),
+            client_host: value.client_host.clone(),
             session_timeout: value.session_timeout,
             rebalance_timeout: value.rebalance_timeout,
             protocols: protocol.into_iter().collect(),

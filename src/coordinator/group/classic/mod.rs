@@ -109,6 +109,7 @@ impl Classic {
             member: id.clone(),
             instance: member.instance.clone(),
             client_id: member.client_id.clone(),
+            client_host: member.client_host.clone(),
             rebalance_timeout: member.rebalance_timeout,
             session_timeout: member.session_timeout,
             subscription: member.subscription(self.protocol.as_deref()),

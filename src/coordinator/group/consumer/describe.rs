@@ -58,6 +58,7 @@ impl Consumer {
             member: id.clone(),
             instance: member.about.instance.clone(),
             client_id: member.about.client_id.clone(),
+            client_host: member.about.client_host.clone(),
             member_epoch: member.current.epoch,
             subscribed_topics: member.about.topics.iter().cloned().collect(),
             assignment: self.named(&member.current.assigned, image),

@@ -113,6 +113,7 @@ impl<'a> Draft<'a> {
         let old = known.as_ref().map(|member| member.about.clone()).unwrap_or_default();
         let mut about = old.clone();
         about.client_id = asked.client_id.clone();
+        about.client_host = asked.client_host.clone();
         if let Some(timeout) = asked.rebalance_timeout {
             about.rebalance_timeout = timeout;
         }

@@ -25,6 +25,7 @@ pub(in crate::coordinator::group) struct ClassicMemberValue {
     pub member: Arc<str>,
     pub instance: Option<Arc<str>>,
     pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
     pub rebalance_timeout: Duration,
     pub session_timeout: Duration,
     pub subscription: Bytes,
@@ -45,8 +46,7 @@ impl ClassicValue {
             out.string(&member.member);
             out.nullable(member.instance.as_deref());
             out.string(&member.client_id);
-            // The client's host, which seedlog does not know.
-            out.string("");
+            out.string(&member.client_host);
             write_timeout(&mut out, member.rebalance_timeout);
             write_timeout(&mut out, member.session_timeout);
             out.blob(&member.subscription);
@@ -76,14 +76,14 @@ impl ClassicMemberValue {
     fn decode(version: i16, value: &mut Reader<'_>) -> Result<Self, Corrupt> {
         let member = value.string()?;
         let instance = if version >= 3 { value.nullable()? } else { None };
-        let client_id = value.string()?;
-        value.string()?;
+        let (client_id, client_host) = (value.string()?, value.string()?);
         let rebalance_timeout = if version >= 1 { Some(read_timeout(value)?) } else { None };
         let session_timeout = read_timeout(value)?;
         Ok(ClassicMemberValue {
             member,
             instance,
             client_id,
+            client_host,
             // The oldest clients had one timeout for both.
             rebalance_timeout: rebalance_timeout.unwrap_or(session_timeout),
             session_timeout,

@@ -33,6 +33,7 @@ pub(in crate::coordinator::group) struct MemberValue {
     pub instance: Option<Arc<str>>,
     pub rack: Option<Arc<str>>,
     pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
     pub topics: BTreeSet<TopicName>,
     pub rebalance_timeout: Duration,
     pub assignor: Option<Arc<str>>,
@@ -150,8 +151,7 @@ impl MemberValue {
         out.compact_nullable(self.instance.as_deref());
         out.compact_nullable(self.rack.as_deref());
         out.compact_string(&self.client_id);
-        // The client's host, which seedlog does not know.
-        out.compact_string("");
+        out.compact_string(&self.client_host);
         out.compact_length(self.topics.len());
         for topic in &self.topics {
             out.compact_string(topic);
@@ -164,15 +164,22 @@ impl MemberValue {
 
     fn read(value: &mut Reader<'_>) -> Result<Self, Corrupt> {
         let (instance, rack) = (value.compact_nullable()?, value.compact_nullable()?);
-        let client_id = value.compact_string()?;
-        value.compact_string()?;
+        let (client_id, client_host) = (value.compact_string()?, value.compact_string()?);
         let count = value.compact_length()?;
         let topics = (0..count).map(|_| value.compact_string()).collect::<Result<_, _>>()?;
         value.compact_nullable()?;
         let timeout = u64::try_from(value.i32()?).map_err(|_| Corrupt)?;
         let rebalance_timeout = Duration::from_millis(timeout);
         let assignor = value.compact_nullable()?;
-        Ok(MemberValue { instance, rack, client_id, topics, rebalance_timeout, assignor })
+        Ok(MemberValue {
+            instance,
+            rack,
+            client_id,
+            client_host,
+            topics,
+            rebalance_timeout,
+            assignor,
+        })
     }
 }
 

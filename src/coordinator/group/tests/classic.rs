@@ -47,6 +47,7 @@ pub fn joins(member: &str) -> JoinGroupRequest {
         member: member.into(),
         instance: None,
         client_id: "c".into(),
+        client_host: "/127.0.0.1".into(),
         session_timeout: SESSION,
         rebalance_timeout: REBALANCE,
         protocol_type: "consumer".into(),

@@ -19,6 +19,7 @@ pub fn quiet(member: &str, epoch: i32) -> ConsumerGroupHeartbeatRequest {
         instance: None,
         rack: None,
         client_id: "c".into(),
+        client_host: "/127.0.0.1".into(),
         rebalance_timeout: None,
         subscribed_topics: None,
         subscribed_regex: None,
