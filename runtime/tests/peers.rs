@@ -67,7 +67,7 @@ pub fn jars() -> Option<&'static str> {
 /// Where the scripts for Java are, compiled, beside the jars.
 fn classes(jars: &str) -> String {
     let classes = room().join("classes").display().to_string();
-    let sources = ["Answers", "Groups", "Transactions", "Survive", "Pipeline"];
+    let sources = ["Answers", "Groups", "Transactions", "Frames", "Survive", "Pipeline"];
     let sources =
         sources.map(|name| here().join(name).with_extension("java").display().to_string());
     let sources: Vec<&str> = sources.iter().map(String::as_str).collect();

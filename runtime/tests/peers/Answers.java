@@ -249,7 +249,7 @@ public class Answers {
         prefix = args[1];
         try (Admin opened = Admin.create(settings())) {
             admin = opened;
-            together(Answers::run, Groups::run, Transactions::run);
+            together(Answers::run, Groups::run, Transactions::run, Frames::run);
         }
         lines.get().forEach(System.out::println);
     }
