@@ -5,11 +5,15 @@
 
 use alloc::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::config::OffsetReset;
 use crate::ids::{
     BrokerEpoch, LeaderEpoch, LogPoint, NodeId, Offset, PartitionEpoch, PartitionId, ProducerEpoch,
     ProducerId, QuorumEpoch, TopicId, TopicName,
 };
+use crate::op::{Rebalance, SendRecord};
+use crate::time::Duration;
 
 /// An observation. Kept small: it shares a cache line with the other effects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -312,8 +316,20 @@ pub enum ApplicationNote {
     Astray(AstrayNote),
     /// The state of a partition was read again from its changelog.
     Restored(RestoredNote),
+    /// What a rebalance did to the process.
+    Rebalanced { group: Arc<str>, change: Arc<Rebalance> },
+    /// A processor has looked at a record. Noted by whoever watches it: the simulator.
+    Worked(WorkedNote),
     /// What the process has counted since it noted this last.
     Counters { group: Arc<str>, counters: Counters },
+}
+
+impl ApplicationNote {
+    /// Whether it is said for the reader of a report alone, as what it says shows elsewhere.
+    #[must_use]
+    pub fn is_aside(&self) -> bool {
+        matches!(self, ApplicationNote::Rebalanced { .. } | ApplicationNote::Worked(_))
+    }
 }
 
 /// The state of one partition, as a changelog was read for it.
@@ -327,6 +343,20 @@ pub struct RestoredNote {
     pub upto: Offset,
     /// Of the state that came of it: [`digest`](crate::client::app::processor::digest).
     pub digest: u64,
+}
+
+/// One look of a processor at a record, and what it asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WorkedNote {
+    pub topic: TopicName,
+    pub partition: i32,
+    pub offset: Offset,
+    pub key: Option<Bytes>,
+    /// From 1.
+    pub attempt: u32,
+    pub emitted: Arc<[SendRecord]>,
+    /// The record is not done, and comes again after that time.
+    pub again_after: Option<Duration>,
 }
 
 /// A record whose value cannot be read.

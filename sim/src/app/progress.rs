@@ -129,6 +129,8 @@ impl Progress {
             ApplicationNote::Counters { counters, .. } => self.tally.counters.add(counters),
             // Counted by whoever notes it.
             ApplicationNote::Restored(_)
+            | ApplicationNote::Rebalanced { .. }
+            | ApplicationNote::Worked(_)
             | ApplicationNote::Retried { .. }
             | ApplicationNote::DeadLettered { .. }
             | ApplicationNote::Duplicate { .. } => {}

@@ -171,7 +171,7 @@ impl<P: Processor> Engine<P> {
     pub fn returned(&mut self, now: Now, purpose: Purpose, outcome: &Outcome, todo: &mut Todo) {
         match purpose {
             Purpose::Subscribe => self.subscribed(now.mono, outcome),
-            Purpose::Poll => self.polled(now.mono, outcome),
+            Purpose::Poll => self.polled(now.mono, outcome, todo),
             Purpose::Commit(positions) => self.commit_ended(now.mono, &positions, outcome),
             Purpose::Committed => self.committed(now.mono, outcome, todo),
             Purpose::Seek => self.sought(now.mono, outcome),
@@ -242,6 +242,7 @@ impl<P: Processor> Engine<P> {
         }
         todo.asks.push(Ask::Consumer(Purpose::CloseConsumer, Op::Close));
         todo.asks.push(Ask::Producer(Purpose::CloseProducer, Op::Close));
+        self.processor.closing();
         self.closing = Closing::Clients { open: 2 };
     }
 

@@ -7,6 +7,7 @@ use core::mem::replace;
 use crate::client::app::engine::{Ask, Closing, Engine, Partition, Purpose, Todo};
 use crate::client::app::lane::{Lane, Right, Work};
 use crate::client::app::processor::Processor;
+use crate::event::ApplicationNote;
 use crate::op::{ConsumedRecord, GroupMetadata, Op, Outcome, Rebalance};
 use crate::time::{Duration, Instant};
 
@@ -89,11 +90,15 @@ impl<P: Processor> Engine<P> {
         todo.asks.push(Ask::Consumer(Purpose::Poll, poll));
     }
 
-    pub(super) fn polled(&mut self, now: Instant, outcome: &Outcome) {
+    pub(super) fn polled(&mut self, now: Instant, outcome: &Outcome, todo: &mut Todo) {
         self.membership.polling = false;
         match outcome {
             Outcome::Polled(records) => self.take_records(now, records),
-            Outcome::Rebalanced(change) => self.rebalanced(change),
+            Outcome::Rebalanced(change) => {
+                let (group, change) = (Arc::clone(&self.setup.group), Arc::clone(change));
+                self.rebalanced(&change);
+                todo.notes.push(ApplicationNote::Rebalanced { group, change });
+            }
             Outcome::Failed(_)
             | Outcome::Unknown(_)
             | Outcome::Done
@@ -139,6 +144,7 @@ impl<P: Processor> Engine<P> {
                 for partition in partitions {
                     self.lanes.remove(partition);
                 }
+                self.processor.revoked(partitions);
                 self.transaction.break_off();
             }
             Rebalance::Assigned(partitions, metadata) => {
@@ -150,6 +156,7 @@ impl<P: Processor> Engine<P> {
                     let lane = Lane::new(self.ownerships, right, restored);
                     self.lanes.insert(partition.clone(), lane);
                 }
+                self.processor.assigned(partitions);
             }
         }
     }
@@ -189,5 +196,6 @@ impl<P: Processor> Engine<P> {
         for partition in &revoked {
             self.lanes.remove(partition);
         }
+        self.processor.revoked(&revoked);
     }
 }

@@ -13,6 +13,7 @@
 //! - [`format`](mod@format): how values are written and read. A processor has a
 //!   [`Format`](format::Format) of each type that it reads ([`Context::read`]) or emits; JSON is
 //!   here, and others fit into [`Codec`](format::Codec).
+//! - [`trial`]: a processor by itself, for its unit tests.
 //! - [`copy`], [`ledger`], [`tickets`], [`retry`]: applications.
 
 mod claim;
@@ -36,6 +37,7 @@ mod testing;
 mod tests;
 pub mod tickets;
 mod transaction;
+pub mod trial;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

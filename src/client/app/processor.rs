@@ -4,12 +4,14 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::{Hash as _, Hasher as _};
+use core::ops::Bound;
 
 use bytes::Bytes;
 use rustc_hash::FxHasher;
 
 use crate::client::app::format::{Format, Malformed};
 use crate::event::{ApplicationNote, MalformedNote};
+use crate::ids::TopicName;
 use crate::message::store::{Fence, StoreRequest, StoreResponse};
 use crate::op::{ConsumedRecord, SendRecord};
 use crate::rng::Rng;
@@ -53,6 +55,21 @@ pub trait Processor: Clone {
         let _ = (record, request, response);
         context.ack();
     }
+
+    /// These partitions came to this process. With a changelog, their state is read before their
+    /// first record comes.
+    fn assigned(&mut self, partitions: &[(TopicName, i32)]) {
+        let _ = partitions;
+    }
+
+    /// These partitions are gone: given up, after what was begun of them was finished, or lost to
+    /// somebody else. A crash says nothing.
+    fn revoked(&mut self, partitions: &[(TopicName, i32)]) {
+        let _ = partitions;
+    }
+
+    /// The process stops, and has finished what it had begun.
+    fn closing(&mut self) {}
 
     /// The invariants of what it holds.
     ///
@@ -205,6 +222,26 @@ impl Context<'_> {
             }
         }
         wishes
+    }
+
+    /// After what time the record comes again, if that was asked for.
+    #[must_use]
+    pub fn postponed(&self) -> Option<Duration> {
+        self.wishes.again_after
+    }
+
+    /// The state of the record's partition, in the order of its keys.
+    pub fn entries(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.state.iter()
+    }
+
+    /// What the state of the record's partition has under keys that begin so, in their order.
+    pub fn starting_with<'s>(
+        &'s self,
+        prefix: &'s [u8],
+    ) -> impl Iterator<Item = (&'s Bytes, &'s Bytes)> {
+        let from = self.state.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
+        from.take_while(move |(key, _)| key.starts_with(prefix))
     }
 
     /// Tells the checkers something, and counts it.

@@ -281,6 +281,8 @@ impl<P: Processor> Engine<P> {
             | ApplicationNote::Malformed(_)
             | ApplicationNote::Astray(_)
             | ApplicationNote::Restored(_)
+            | ApplicationNote::Rebalanced { .. }
+            | ApplicationNote::Worked(_)
             | ApplicationNote::Counters { .. } => {}
         }
     }

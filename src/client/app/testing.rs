@@ -43,6 +43,7 @@ pub struct Rig<P> {
     pub now: Now,
     /// What it asked for and has no answer yet, oldest first.
     pub asks: Vec<Ask>,
+    /// What it noted of its work.
     pub notes: Vec<ApplicationNote>,
 }
 
@@ -102,7 +103,8 @@ impl<P: Processor> Rig<P> {
         self.engine.work(self.now, &mut todo);
         self.engine.check();
         self.asks.extend(todo.asks);
-        self.notes.extend(todo.notes);
+        let is_work = |note: &ApplicationNote| !matches!(note, ApplicationNote::Rebalanced { .. });
+        self.notes.extend(todo.notes.into_iter().filter(is_work));
     }
 
     /// Answers the oldest question of that kind.
