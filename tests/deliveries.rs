@@ -50,7 +50,7 @@ fn what_a_mode_cannot_have_is_refused() {
         (
             ["app.0.delivery=at-least-once", "app.0.changelog=handled"],
             "--set: app[0].changelog: only exactly-once keeps its state there; \
-             set delivery = \"exactly-once\", or take it out",
+             set delivery = \"exactly-once\", or changelog = \"none\"",
         ),
     ];
     for (set, message) in table {

@@ -3,24 +3,31 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use seedlog::client::app::Processor;
 use seedlog::client::consumer::assignor::CustomAssignor;
+use seedlog::ids::TopicName;
+use seedlog::op::{ConsumedRecord, SendRecord};
 
-use crate::app::{AppKind, Feed, HostSetup, ProcessorKind, Registry};
-use crate::check::Invariant;
-use crate::command::{around, finish, print_report};
-use crate::run::{Report, Run, Verdict};
+use crate::app::{AppKind, AppTable, Feed, HostSetup, ProcessorKind, Registry};
+use crate::check::{Invariant, Makes};
+use crate::command::{around, finish, print_out, print_report, trace};
+use crate::run::{Format, Report, Run, Trace, Verdict};
 use crate::scenario::Scenario;
 
 /// A scenario, and what a user adds to it.
 ///
 /// ```no_run
 /// # use seedlog::client::app::copy::Copy;
+/// # use seedlog_sim::app::keyed;
 /// seedlog_sim::Simulation::of("scenarios/mine.toml")
-///     .processor("mine", |setup| Copy { output: setup.table.output[0].clone() })
+///     .processor("mine", |setup| Copy { output: setup.output() })
+///     .promise("mine", |input| {
+///         let key = input.key.clone().unwrap_or_default();
+///         vec![keyed(key, input.value.clone().unwrap_or_default())]
+///     })
 ///     .check(0..200);
 /// ```
 pub struct Simulation {
@@ -60,7 +67,12 @@ impl Simulation {
         self
     }
 
-    /// A processor that an `[[app]]` may name as its kind: one is made for each process.
+    /// A processor that an `[[app]]` may name as its kind: one is made for each process. Of what it
+    /// makes nothing is known, but that it has processed what its group is done with (A1), and at
+    /// most once nothing twice (A2): see [`Simulation::promise`].
+    ///
+    /// # Panics
+    /// If there is an application of that name.
     #[must_use]
     pub fn processor<P, F>(self, name: &str, make: F) -> Self
     where
@@ -70,7 +82,36 @@ impl Simulation {
         self.app(name, ProcessorKind::new(make))
     }
 
+    /// What a processor owes of each record that comes in, whatever came before: the records that
+    /// it emits, by key and value; one without a topic goes to the first output of its `[[app]]`.
+    ///
+    /// Then, as its delivery mode says, each is made at least once (A1), at most once, or exactly
+    /// once (A2), and nothing else is made (A2).
+    ///
+    /// # Panics
+    /// If that was said before of that name. A run panics if no `[[app]]` has a processor of that
+    /// name, or if somebody else writes to its outputs.
+    #[must_use]
+    pub fn promise<F>(mut self, name: &str, due: F) -> Self
+    where
+        F: Fn(&ConsumedRecord) -> Vec<SendRecord> + Send + Sync + 'static,
+    {
+        self.registry.add_promise(name, Makes::new(due));
+        self
+    }
+
+    /// A key that an `[[app]]` of that name may have besides those of all: what it says is found by
+    /// [`HostSetup::own`].
+    #[must_use]
+    pub fn key(mut self, name: &str, key: &str) -> Self {
+        self.registry.add_key(name, key);
+        self
+    }
+
     /// An application that an `[[app]]` may name, whatever machine it is.
+    ///
+    /// # Panics
+    /// If there is an application of that name.
     #[must_use]
     pub fn app(mut self, name: &str, kind: impl AppKind + 'static) -> Self {
         self.registry.add_app(name, Box::new(kind));
@@ -79,6 +120,9 @@ impl Simulation {
     }
 
     /// A workload that a `[[feed]]` may name.
+    ///
+    /// # Panics
+    /// If there is a feed of that name.
     #[must_use]
     pub fn feed(mut self, name: &str, feed: impl Feed) -> Self {
         self.registry.add_feed(name, Box::new(feed));
@@ -103,12 +147,18 @@ impl Simulation {
     }
 
     /// # Panics
-    /// If the scenario cannot be read.
+    /// If the scenario cannot be read, or a promise cannot be kept in it.
     fn scenario(&self) -> Arc<Scenario> {
-        match Scenario::load_with(&self.file, &self.overrides, &self.registry) {
+        let scenario = match Scenario::load_with(&self.file, &self.overrides, &self.registry) {
             Ok(scenario) => Arc::new(Scenario { assignor: self.assignor, ..scenario }),
             Err(error) => panic!("{error}"),
+        };
+        for name in self.registry.promised() {
+            if let Some(wrong) = unjudged(&scenario, name) {
+                panic!("promise({name:?}): {wrong}");
+            }
         }
+        scenario
     }
 
     fn begin(&self, scenario: &Arc<Scenario>, seed: u64) -> Run {
@@ -137,33 +187,63 @@ impl Simulation {
         self.finish(self.begin(&self.scenario(), seed))
     }
 
-    /// The first run of these seeds that is not held.
+    /// One run, of which every event is told, as `sim trace` does.
     ///
     /// # Panics
     /// If the scenario cannot be read.
-    #[must_use]
-    pub fn first_failure(&self, seeds: Range<u64>) -> Option<Report> {
-        let scenario = self.scenario();
-        let reports = seeds.map(|seed| self.finish(self.begin(&scenario, seed)));
-        reports.into_iter().find(|report| report.verdict != Verdict::Held)
+    pub fn trace(&self, seed: u64, write: impl FnMut(&str)) -> Report {
+        let mut run = self.begin(&self.scenario(), seed);
+        run.watch.trace = Some(Trace::new(0, u64::MAX, Format::Text, Vec::new()));
+        trace(run, u64::MAX, write)
     }
 
-    /// Runs all these seeds, or the one that the environment's `SEED` names.
+    /// The first run of these seeds that is not held.
     ///
     /// # Panics
-    /// If the scenario cannot be read, or a run is not held: with its report and the command that
-    /// makes that run again.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the environment is a word of the user, no part of a run"
-    )]
+    /// If there are no seeds, or the scenario cannot be read.
+    #[must_use]
+    pub fn first_failure(&self, seeds: Range<u64>) -> Option<Report> {
+        Some(self.search(seeds)).filter(|report| report.verdict != Verdict::Held)
+    }
+
+    /// The first run that is not held; if all are, the first of all.
+    fn search(&self, seeds: Range<u64>) -> Report {
+        assert!(!seeds.is_empty(), "{seeds:?} has no seeds, and would pass: write 0..200");
+        let scenario = self.scenario();
+        let mut first = None;
+        for seed in seeds {
+            let report = self.finish(self.begin(&scenario, seed));
+            if report.verdict != Verdict::Held {
+                return report;
+            }
+            first.get_or_insert(report);
+        }
+        first.expect("there is a seed")
+    }
+
+    /// Runs all these seeds, or the one that the environment's `SEED` names. `TRACE=1` prints every
+    /// event of the first of them.
+    ///
+    /// # Panics
+    /// If there are no seeds, the scenario cannot be read, or a run is not held: with its report
+    /// and the command that makes that run again. Also if the first seed makes another run the
+    /// second time.
     pub fn check(self, seeds: Range<u64>) {
-        let seeds = match std::env::var("SEED").map(|seed| seed.parse::<u64>()) {
-            Ok(Ok(seed)) => seed..seed + 1,
-            Ok(Err(_)) => panic!("SEED has to be a whole number"),
-            Err(_) => seeds,
+        let seeds = match word("SEED").map(|seed| seed.parse::<u64>()) {
+            Some(Ok(seed)) => seed..seed + 1,
+            Some(Err(_)) => panic!("SEED has to be a whole number"),
+            None => seeds,
         };
-        let Some(report) = self.first_failure(seeds) else { return };
+        if word("TRACE").is_some_and(|trace| !trace.is_empty() && trace != "0") {
+            let _ = self.trace(seeds.start, print_out);
+        }
+        let report = self.search(seeds);
+        if let Some(parted) = self.parted(&report) {
+            panic!("{parted}");
+        }
+        if report.verdict == Verdict::Held {
+            return;
+        }
         let same = self.begin(&self.scenario(), report.seed);
         let mut text = print_report(&report, &around(same, &report));
         if !self.has_own {
@@ -171,17 +251,105 @@ impl Simulation {
         }
         panic!("{}", text.trim_end());
     }
+
+    /// What to say if the same seed makes another run.
+    fn parted(&self, report: &Report) -> Option<String> {
+        let other = self.run(report.seed);
+        let same = (&report.digest, report.events, &report.findings)
+            == (&other.digest, other.events, &other.findings);
+        (!same).then(|| {
+            let told = |report: &Report| {
+                format!(
+                    "{} after {} events: {}",
+                    report.digest,
+                    report.events,
+                    report.verdict.name()
+                )
+            };
+            format!(
+                "seed {} does not make the same run twice:\n  {}\n  {}\nA processor, feed or \
+                 invariant has something in it that is not simulated: the time of day, randomness \
+                 but the context's, a thread, the order of a HashMap. Runs that differ prove \
+                 nothing; take it out.\n\n{}",
+                report.seed,
+                told(report),
+                told(&other),
+                again(report.seed)
+            )
+        })
+    }
 }
 
-/// The command that runs the calling test again, with that seed alone.
+/// Why nobody can judge what is promised of an application of that name.
+fn unjudged(scenario: &Scenario, name: &str) -> Option<String> {
+    let mut apps = scenario.apps.iter().filter(|app| *app.name == *name).peekable();
+    if apps.peek().is_none() {
+        return Some("no [[app]] of the scenario is of that kind".into());
+    }
+    let writes = |app: &AppTable, topic: &TopicName| {
+        app.output.contains(topic)
+            || app.changelog.as_ref() == Some(topic)
+            || app.kind.writes(app).contains(topic)
+    };
+    for app in apps {
+        if app.kind.duty(app).is_none() {
+            return Some(
+                "that kind is no processor of one's own: it says itself what it owes".into(),
+            );
+        }
+        for topic in &app.output {
+            let others = scenario.apps.iter().filter(|other| !Arc::ptr_eq(app, other));
+            let feeds = scenario.feeds.iter().filter(|feed| feed.topic == *topic);
+            let mut writers = others.filter(|other| writes(other, topic)).map(|app| &app.name);
+            if let Some(other) = writers.next().or(feeds.map(|feed| &feed.name).next()) {
+                return Some(format!(
+                    "the {other} writes to {topic:?}, too: what is whose is not known; give each \
+                     an output of its own"
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// A word of the environment.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a test's name is a word of the user, no part of a run"
+    reason = "the environment is a word of the user, no part of a run"
+)]
+fn word(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The command that runs the calling test again, and no other, with that seed alone.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where a test runs is a word of the user, no part of a run"
 )]
 fn again(seed: u64) -> String {
+    let program = std::env::current_exe().ok();
     let thread = std::thread::current();
-    let test = thread.name().filter(|name| *name != "main").unwrap_or_default();
-    format!("SEED={seed} cargo test {test}").trim_end().into()
+    let test = thread.name().filter(|name| *name != "main");
+    command(seed, word("CARGO_PKG_NAME").as_deref(), program.as_deref(), test)
+}
+
+fn command(seed: u64, package: Option<&str>, program: Option<&Path>, test: Option<&str>) -> String {
+    let mut text = format!("SEED={seed} cargo test");
+    if let Some(package) = package {
+        let _ = write!(text, " -p {package}");
+    }
+    let is_example = |program: &&Path| {
+        program.parent().and_then(Path::file_name).is_some_and(|folder| folder == "examples")
+    };
+    let stem = program.filter(is_example).and_then(Path::file_stem).and_then(|stem| stem.to_str());
+    // Cargo adds a hash.
+    if let Some((example, _)) = stem.and_then(|stem| stem.rsplit_once('-')) {
+        let _ = write!(text, " --example {example}");
+    }
+    if let Some(test) = test {
+        let _ = write!(text, " {test} -- --exact");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -216,8 +384,9 @@ mod tests {
         *payload.downcast::<String>().expect("a report is text")
     }
 
-    const AGAIN: &str =
-        "SEED=7 cargo test door::tests::a_run_with_kinds_of_ones_own_is_made_again_by_its_test";
+    const AGAIN: &str = "SEED=7 cargo test -p seedlog-sim \
+                         door::tests::a_run_with_kinds_of_ones_own_is_made_again_by_its_test \
+                         -- --exact";
 
     #[test]
     fn a_run_with_kinds_of_ones_own_is_made_again_by_its_test() {
@@ -234,6 +403,216 @@ mod tests {
         let both = format!("\n\nsim run {} --seed 7\n{AGAIN}", path.display());
         let text = printed(known);
         assert!(text.ends_with(&both), "{text}");
+    }
+
+    #[test]
+    fn a_run_is_made_again_by_the_one_test_that_made_it() {
+        let path = |path: &'static str| Some(Path::new(path));
+        let unit = path("/t/debug/deps/clerk-0123456789abcdef");
+        let example = path("/t/debug/examples/my-seats-0123456789abcdef");
+        let table = [
+            (None, None, "SEED=3 cargo test"),
+            (unit, Some("tests::one"), "SEED=3 cargo test -p mine tests::one -- --exact"),
+            (
+                example,
+                Some("tests::one"),
+                "SEED=3 cargo test -p mine --example my-seats tests::one -- --exact",
+            ),
+        ];
+        for (program, test, text) in table {
+            let package = program.map(|_| "mine");
+            assert_eq!(command(3, package, program, test), text);
+        }
+    }
+
+    /// What a test gets to read that fails so.
+    fn why(work: impl FnOnce()) -> String {
+        let work = std::panic::AssertUnwindSafe(work);
+        let payload = crate::command::caught(move || (work.0)()).expect_err("it panics");
+        let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+        text.unwrap_or_else(|| payload.downcast::<String>().map_or(String::new(), |text| *text))
+    }
+
+    #[test]
+    fn what_would_pass_or_judge_nothing_is_refused() {
+        let lost = || simulation("lost").0.processor("lost", |_| Lost);
+        let none = "5..5 has no seeds, and would pass: write 0..200";
+        assert_eq!(why(|| lost().check(5..5)), none);
+        assert_eq!(why(|| drop(lost().first_failure(5..5))), none);
+        let twice = "there is an application \"copy\" already: name yours otherwise";
+        assert_eq!(why(|| drop(lost().processor("copy", |_| Lost))), twice);
+        let twice = "there is a feed \"tickets\" already: name yours otherwise";
+        assert_eq!(why(|| drop(lost().feed("tickets", Clocked))), twice);
+        let other = "promise(\"clerk\"): no [[app]] of the scenario is of that kind";
+        assert_eq!(why(|| drop(lost().promise("clerk", |_| Vec::new()).run(7))), other);
+        let known = simulation("tickets").0.promise("tickets", |_| Vec::new());
+        let other = "promise(\"tickets\"): that kind is no processor of one's own: it says itself \
+                     what it owes";
+        assert_eq!(why(|| drop(known.run(7))), other);
+    }
+
+    /// A processor that does nothing but that.
+    #[derive(Clone)]
+    struct Does(fn(&ConsumedRecord, &mut Context<'_>));
+
+    impl Processor for Does {
+        fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
+            (self.0)(record, context);
+        }
+    }
+
+    fn copied(record: &ConsumedRecord) -> SendRecord {
+        let (key, value) = (record.key.clone(), record.value.clone());
+        let record = keyed(key.unwrap_or_default(), value.unwrap_or_default());
+        SendRecord { topic: "out".into(), ..record }
+    }
+
+    /// A scenario with crashes of applications, whose processor owes a copy of each record.
+    #[expect(clippy::disallowed_methods, reason = "a test needs a place for its files")]
+    fn owing(delivery: &str, does: fn(&ConsumedRecord, &mut Context<'_>)) -> Simulation {
+        let text = format!(
+            "# Each is copied.\nrequire = [\"processed >= 20\"]\n\
+             [workload]\nproducers = 0\nconsumers = 0\n[phases]\nsafety = \"15s\"\n\
+             [[topics]]\nname = \"in\"\n[[topics]]\nname = \"out\"\n\
+             [[feed]]\nkind = \"tickets\"\ntopic = \"in\"\n\
+             [[app]]\nkind = \"mine\"\ninput = \"in\"\noutput = \"out\"\n\
+             delivery = \"{delivery}\"\ninstances = 2\nsession.timeout.ms = 6000\n\
+             [[fault]]\nkind = \"crash\"\ntarget = \"app\"\nevery = \"2s..4s\"\n\
+             for = \"100ms..2s\"\n"
+        );
+        let test = std::thread::current().name().unwrap_or_default().replace(':', "-");
+        let name = format!("door-{}-{test}-{delivery}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).expect("there is a place for temporary files");
+        Simulation::of(&path)
+            .processor("mine", move |_| Does(does))
+            .promise("mine", |record| vec![SendRecord { topic: "".into(), ..copied(record) }])
+    }
+
+    const MODES: [&str; 3] = ["at-most-once", "at-least-once", "exactly-once"];
+
+    fn looks(report: &Report, code: &str) -> u64 {
+        report.checks.iter().find(|(name, ..)| name == code).map_or(0, |check| check.2)
+    }
+
+    #[test]
+    fn what_a_processor_promises_is_judged_as_its_mode_has_it() {
+        for mode in MODES {
+            let report = owing(mode, |record, context| context.emit(copied(record))).run(1);
+            assert_eq!(report.verdict, Verdict::Held, "{mode}: {report:?}");
+            assert!(looks(&report, "A2") > 0, "{mode}: {report:?}");
+            assert_eq!(looks(&report, "A1") > 0, mode != "at-most-once", "{mode}: {report:?}");
+
+            let dropped = owing(mode, |_, context| context.ack()).run(1);
+            let broken = if mode == "at-most-once" { vec![] } else { vec!["A1"] };
+            assert_eq!(dropped.broken(), broken, "{mode}: {dropped:?}");
+
+            let doubled = owing(mode, |record, context| {
+                context.emit(copied(record));
+                context.emit(copied(record));
+            });
+            let broken = if mode == "at-least-once" { vec![] } else { vec!["A2"] };
+            assert_eq!(doubled.run(1).broken(), broken, "{mode}");
+        }
+    }
+
+    #[test]
+    fn a_commit_past_what_was_never_processed_is_found_without_a_promise() {
+        let wrong = owing("at-least-once", |_, _| {}).set("defects=commit-then-process");
+        let wrong = Simulation { registry: Registry::built_in(), ..wrong }
+            .processor("mine", |_| Does(|record, context| context.emit(copied(record))));
+        let report = wrong.first_failure(0..10).expect("a crash comes between");
+        assert_eq!(report.broken(), ["A1"], "{report:?}");
+        let detail = &report.findings[0].detail;
+        assert!(detail.ends_with("but nobody has processed it"), "{detail}");
+    }
+
+    #[test]
+    fn a_broken_promise_is_told_with_what_the_applications_did() {
+        let doubled = owing("exactly-once", |record, context| {
+            context.emit(copied(record));
+            context.emit(copied(record));
+        });
+        let report = doubled.run(1);
+        let story = around(doubled.begin(&doubled.scenario(), 1), &report);
+        assert!((3..=44).contains(&story.len()), "{story:#?}");
+        for told in [" works on in-", " gets in-0", " emits out "] {
+            assert!(story.iter().any(|line| line.contains(told)), "{told}: {story:#?}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_traced_to_its_end() {
+        let mut text = String::new();
+        let report = owing("at-least-once", |record, context| context.emit(copied(record)))
+            .trace(1, |lines| text.push_str(lines));
+        assert_eq!(report.verdict, Verdict::Held, "{report:?}");
+        let last: u64 = text
+            .lines()
+            .rev()
+            .find_map(|line| line.split_whitespace().next()?.parse().ok())
+            .expect("a line begins with its event");
+        assert!(last <= report.events && last > report.events / 2, "{last} of {}", report.events);
+    }
+
+    #[test]
+    fn a_panic_of_a_users_is_told_by_its_name() {
+        let report = owing("at-least-once", |_, _| panic!("no seats")).run(1);
+        assert_eq!(report.verdict, Verdict::Panicked);
+        let finding = &report.findings[0];
+        assert_eq!(finding.claim, "no application, feed or invariant panics");
+        let (who, why) = finding.detail.split_once(", panicked: no seats at ").expect("a place");
+        assert!(who.contains(", a process of the mine, at in-"), "{who}");
+        assert!(why.contains("door.rs:"), "{why}");
+    }
+
+    /// Makes records that no seed knows.
+    #[derive(Clone)]
+    struct Clocked;
+
+    static MADE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+    impl Feed for Clocked {
+        fn next(&mut self, _: &mut dyn crate::world::Draw) -> Option<SendRecord> {
+            let made = MADE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Some(keyed("key", made.to_string()))
+        }
+    }
+
+    #[test]
+    fn what_is_not_simulated_is_found_although_every_run_is_held() {
+        let clocked = owing("at-least-once", |record, context| context.emit(copied(record)))
+            .feed("clocked", Clocked)
+            .set("feed.0.kind=clocked")
+            .set("phases.safety=3s");
+        let text = why(|| clocked.check(1..2));
+        assert!(text.starts_with("seed 1 does not make the same run twice:\n"), "{text}");
+    }
+
+    #[test]
+    fn an_app_of_ones_own_has_keys_of_its_own() {
+        let own = || {
+            simulation("lost").0.processor("lost", |setup| {
+                assert_eq!(setup.own("limit"), Some("7"));
+                Lost
+            })
+        };
+        let set = |own: Simulation| own.set("app.0.limit=7");
+        assert_eq!(set(own().key("lost", "limit")).run(7).broken(), ["L0"]);
+        let unknown = why(|| drop(set(own()).run(7)));
+        assert!(unknown.starts_with("--set: app[0].limit: unknown key"), "{unknown}");
+    }
+
+    #[test]
+    fn a_changelog_is_taken_out_with_the_mode_that_needs_it() {
+        let (tickets, _) = simulation("tickets");
+        let tickets = tickets.set("app.0.changelog=out");
+        let kept = why(|| drop(tickets.set("app.0.delivery=at-least-once").run(7)));
+        assert!(kept.ends_with("or changelog = \"none\""), "{kept}");
+        for none in ["app.0.changelog=none", "app.0.changelog="] {
+            let least = simulation("tickets").0.set("app.0.delivery=at-least-once").set(none);
+            assert_eq!(least.run(7).verdict, Verdict::Undecided, "{none}");
+        }
     }
 
     /// Everything to one member.

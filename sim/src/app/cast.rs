@@ -1,5 +1,6 @@
 //! Which process of a scenario plays which application.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use seedlog::config::AppConfig;
@@ -31,6 +32,8 @@ pub fn store(apps: &[Arc<AppTable>], around: &Surroundings<'_>) -> Option<Arc<Ap
             config: AppConfig::default(),
             consumer: around.consumer.clone(),
             producer: around.producer.clone(),
+            makes: None,
+            own: BTreeMap::new(),
         })
     })
 }

@@ -1,11 +1,10 @@
 //! `kind = "copy"`: consume, transform, produce.
 
 use seedlog::client::app::copy::Copy;
-use seedlog::config::Delivery;
 use seedlog::machine::Effects;
 
 use super::{AppKind, AppTable, Begin, HostSetup, HostedApp, host};
-use crate::check::{Content, Pipeline, Promise};
+use crate::check::{Content, Pipeline};
 
 /// A copy says what the original says.
 fn copied(content: Content) -> Content {
@@ -22,16 +21,11 @@ impl AppKind for CopyKind {
     }
 
     fn pipelines(&self, table: &AppTable) -> Vec<Pipeline> {
-        let promise = match table.config.delivery {
-            Delivery::AtMostOnce => Promise::AtMostOnce,
-            Delivery::AtLeastOnce => Promise::AtLeastOnce,
-            Delivery::ExactlyOnce => Promise::ExactlyOnce,
-        };
         let pipeline = |input: &seedlog::ids::TopicName| Pipeline {
             input: input.clone(),
             output: table.output[0].clone(),
             group: table.group.clone(),
-            promise,
+            promise: table.promise(),
             ordered: table.config.ordered,
             function: Some(copied),
         };

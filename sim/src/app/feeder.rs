@@ -8,7 +8,7 @@ use seedlog::op::{Op, Outcome, SendRecord};
 use seedlog::rng::Rng;
 use seedlog::time::Duration;
 
-use super::{FeedTable, HostedFeed};
+use super::{FeedTable, HostedFeed, named};
 use crate::cluster::Process;
 use crate::world::{ProcessId, Seed, Subject, World};
 
@@ -93,7 +93,8 @@ impl Feeder {
             return self.call(world, record);
         }
         let mut dice = world.dice(Subject::Send(self.process), &mut self.rng);
-        let Some(mut record) = self.feed.next(&mut dice) else { return };
+        let next = named(|| format!("the feed {}", self.table.name), || self.feed.next(&mut dice));
+        let Some(mut record) = next else { return };
         if record.topic.is_empty() {
             record.topic = self.table.topic.clone();
         }

@@ -11,7 +11,7 @@ use seedlog::machine::{Effects, Survived};
 use seedlog::time::Now;
 
 use super::{AppTable, Described, HostedApp, ValueFormat};
-use crate::check::{Invariant, Pipeline};
+use crate::check::{Duty, Invariant, Pipeline};
 
 /// One process of an application, as a scenario wants it.
 #[derive(Clone, Debug)]
@@ -36,6 +36,12 @@ impl HostSetup {
     #[must_use]
     pub fn output(&self) -> TopicName {
         self.table.output.first().expect("the [[app]] has an output").clone()
+    }
+
+    /// What its `[[app]]` says under a key of its own.
+    #[must_use]
+    pub fn own(&self, key: &str) -> Option<&str> {
+        self.table.own.get(key).map(|value| &**value)
     }
 
     /// How values of that type are written and read, as its `[[app]]` says.
@@ -110,6 +116,13 @@ pub trait AppKind: Send + Sync {
     fn pipelines(&self, table: &AppTable) -> Vec<Pipeline> {
         let _ = table;
         Vec::new()
+    }
+
+    /// What it owes of records that it alone can read: [`AppTable::duty`], if its processes note
+    /// what they have processed.
+    fn duty(&self, table: &AppTable) -> Option<Duty> {
+        let _ = table;
+        None
     }
 
     /// What else must stay true of it.

@@ -27,6 +27,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod whose;
 
 pub use avro::{Avro, Described};
 pub use cast::{STORE, store, unwritten};
@@ -40,3 +41,4 @@ pub use processor::{ProcessorKind, host};
 pub use progress::{AppTally, Progress};
 pub use registry::Registry;
 pub use table::{AppTable, FeedTable, Surroundings, apps, duration, feeds, number};
+pub use whose::{named, who_panicked};

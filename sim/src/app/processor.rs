@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use seedlog::client::app::{App, AppSetup, Context, Processor};
-use seedlog::event::{ApplicationNote, AstrayNote};
+use seedlog::event::{ApplicationNote, AstrayNote, WorkedNote};
 use seedlog::ids::TopicName;
 use seedlog::machine::Effects;
 use seedlog::message::store::{StoreRequest, StoreResponse};
 use seedlog::op::ConsumedRecord;
 
-use super::{AppKind, Application, Begin, HostSetup, HostedApp, ValueFormat};
+use super::{AppKind, AppTable, Application, Begin, HostSetup, HostedApp, ValueFormat, named};
+use crate::check::Duty;
 
 impl<P: Processor + Send + Sync + 'static> Application for App<P> {
     fn check(&self) {
@@ -37,8 +38,13 @@ where
         ValueFormat::TYPED
     }
 
+    fn duty(&self, table: &AppTable) -> Option<Duty> {
+        Some(table.duty())
+    }
+
     fn start(&self, setup: &HostSetup, begin: Begin, out: &mut Effects) -> Box<dyn HostedApp> {
-        host(setup, (self.0)(setup), begin, out)
+        let who = || format!("{}, made for a process of the {}", setup.client_id, setup.table.name);
+        host(setup, named(who, || (self.0)(setup)), begin, out)
     }
 
     fn clone_box(&self) -> Box<dyn AppKind> {
@@ -46,16 +52,27 @@ where
     }
 }
 
-/// A processor that is watched for records to topics that the scenario does not have. A client
-/// would ask for such a topic for ever.
+/// A processor that is watched: what it asks for is noted, and records to topics that the scenario
+/// does not have. A client would ask for such a topic for ever.
 #[derive(Clone)]
 struct Addressed<P> {
     processor: P,
+    kind: Arc<str>,
     topics: Arc<[TopicName]>,
 }
 
 impl<P> Addressed<P> {
+    /// Tells what it has asked for.
     fn look(&self, record: &ConsumedRecord, context: &mut Context<'_>) {
+        context.note(ApplicationNote::Worked(WorkedNote {
+            topic: record.topic.clone(),
+            partition: record.partition,
+            offset: record.offset,
+            key: record.key.clone(),
+            attempt: context.attempt() + 1,
+            emitted: context.emitted().into(),
+            again_after: context.postponed(),
+        }));
         let is_astray = |to: &&TopicName| !self.topics.contains(to);
         let found = context.emitted().iter().map(|emitted| &emitted.topic).find(is_astray);
         let Some(to) = found.cloned() else { return };
@@ -71,7 +88,9 @@ impl<P> Addressed<P> {
 
 impl<P: Processor> Processor for Addressed<P> {
     fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
-        self.processor.process(record, context);
+        let client = Arc::clone(context.client());
+        let who = || told(&self.kind, &client, record);
+        named(who, || self.processor.process(record, context));
         self.look(record, context);
     }
 
@@ -82,13 +101,36 @@ impl<P: Processor> Processor for Addressed<P> {
         response: &StoreResponse,
         context: &mut Context<'_>,
     ) {
-        self.processor.answered(record, request, response, context);
+        let client = Arc::clone(context.client());
+        let who = || told(&self.kind, &client, record);
+        named(who, || self.processor.answered(record, request, response, context));
         self.look(record, context);
     }
 
-    fn check(&self) {
-        self.processor.check();
+    fn assigned(&mut self, partitions: &[(TopicName, i32)]) {
+        let who = || format!("the {}, assigned partitions", self.kind);
+        named(who, || self.processor.assigned(partitions));
     }
+
+    fn revoked(&mut self, partitions: &[(TopicName, i32)]) {
+        let who = || format!("the {}, revoked partitions", self.kind);
+        named(who, || self.processor.revoked(partitions));
+    }
+
+    fn closing(&mut self) {
+        let who = || format!("the {}, closing", self.kind);
+        named(who, || self.processor.closing());
+    }
+
+    fn check(&self) {
+        named(|| format!("the {} in its check", self.kind), || self.processor.check());
+    }
+}
+
+/// Who works on what.
+fn told(kind: &str, client: &str, record: &ConsumedRecord) -> String {
+    let ConsumedRecord { topic, partition, offset, .. } = record;
+    format!("{client}, a process of the {kind}, at {topic}-{partition} offset {offset}")
 }
 
 /// A process of an application around that processor, as its scenario wants it.
@@ -112,6 +154,7 @@ pub fn host<P: Processor + Send + Sync + 'static>(
         changelog: table.changelog.clone(),
         store: setup.store.clone(),
     };
-    let processor = Addressed { processor, topics: Arc::clone(&table.topics) };
+    let processor =
+        Addressed { processor, kind: table.name.clone(), topics: Arc::clone(&table.topics) };
     Box::new(App::start(&Arc::new(client), processor, begin.seed, begin.now, out))
 }

@@ -8,6 +8,7 @@ use seedlog::ids::TopicName;
 use seedlog::time::Duration;
 
 use super::{AppKind, HostedFeed, Registry, ValueFormat};
+use crate::check::{Duty, Makes, Promise};
 use crate::scenario::Error;
 use crate::scenario::read::{Table, suggestion};
 use crate::scenario::text::Place;
@@ -35,9 +36,35 @@ pub struct AppTable {
     pub config: AppConfig,
     pub consumer: ConsumerConfig,
     pub producer: ProducerConfig,
+    /// What its user says is due of each record.
+    pub makes: Option<Makes>,
+    /// Its keys that a user has added to the kind.
+    pub own: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl AppTable {
+    /// How often it delivers.
+    #[must_use]
+    pub fn promise(&self) -> Promise {
+        match self.config.delivery {
+            Delivery::AtMostOnce => Promise::AtMostOnce,
+            Delivery::AtLeastOnce => Promise::AtLeastOnce,
+            Delivery::ExactlyOnce => Promise::ExactlyOnce,
+        }
+    }
+
+    /// What it owes of each record, as far as its user has said.
+    #[must_use]
+    pub fn duty(&self) -> Duty {
+        Duty {
+            inputs: self.input.clone(),
+            outputs: self.output.clone(),
+            group: Arc::clone(&self.group),
+            promise: self.promise(),
+            makes: self.makes.clone(),
+        }
+    }
+
     #[must_use]
     pub fn is_exactly_once(&self) -> bool {
         self.config.delivery == Delivery::ExactlyOnce
@@ -131,8 +158,18 @@ fn topics(
     key: &'static str,
     around: &Surroundings<'_>,
 ) -> Result<Vec<TopicName>, Error> {
-    let known: Vec<&str> = around.topics.iter().map(|topic| &*topic.name).collect();
     let named = table.strings(key)?;
+    known(table, key, named, around)
+}
+
+/// The topics of these names.
+fn known(
+    table: &Table<'_>,
+    key: &'static str,
+    named: Vec<(Place, String)>,
+    around: &Surroundings<'_>,
+) -> Result<Vec<TopicName>, Error> {
+    let known: Vec<&str> = around.topics.iter().map(|topic| &*topic.name).collect();
     let topic =
         |(place, name): (Place, String)| match around.topics.iter().find(|t| *t.name == *name) {
             Some(topic) => Ok(topic.name.clone()),
@@ -142,6 +179,13 @@ fn topics(
             }
         };
     named.into_iter().map(topic).collect()
+}
+
+/// The changelog, if there is one: `none` and nothing at all take out one that was named.
+fn changelog(table: &mut Table<'_>, around: &Surroundings<'_>) -> Result<Option<TopicName>, Error> {
+    let mut named = table.strings("changelog")?;
+    named.retain(|(_, name)| !name.is_empty() && name != "none");
+    Ok(known(table, "changelog", named, around)?.pop())
 }
 
 /// Where the keys of an `[[app]]` stand, or the table itself if it has none such.
@@ -248,7 +292,7 @@ fn app(
             .expect("the range was checked"),
         input: topics(&mut table, "input", around)?,
         output: topics(&mut table, "output", around)?,
-        changelog: topics(&mut table, "changelog", around)?.pop(),
+        changelog: changelog(&mut table, around)?,
         group: table.string("group")?.unwrap_or_else(|| name.clone()).into(),
         is_static: table.boolean("static")?.unwrap_or(false),
         format: format(&mut table, &name, kind.formats())?,
@@ -256,6 +300,8 @@ fn app(
         config: AppConfig::default(),
         consumer: around.consumer.clone(),
         producer: around.producer.clone(),
+        makes: around.registry.makes(&name),
+        own: BTreeMap::new(),
         name: name.into(),
         kind,
     };
@@ -263,7 +309,8 @@ fn app(
     let (path, prefix) = (table.nameless(), table.name(""));
     let mut settings = BTreeMap::new();
     for (place, key, value) in table.settings() {
-        let result = set(&mut app, &key, &value);
+        let own = around.registry.keys(&app.name);
+        let result = set(&mut app, own, &key, &value);
         result
             .map_err(|(what, cure)| path.error(&format!("{prefix}.{key}"), place, what, &cure))?;
         settings.insert(key, place);
@@ -305,17 +352,26 @@ fn useless(
         return Some(("workers", what.into(), "take it out"));
     }
     if app.changelog.is_some() && !app.is_exactly_once() {
-        let cure = "set delivery = \"exactly-once\", or take it out";
+        let cure = "set delivery = \"exactly-once\", or changelog = \"none\"";
         return Some(("changelog", "only exactly-once keeps its state there".into(), cure));
     }
     None
 }
 
 /// One setting of its own kind, or of its clients.
-fn set(app: &mut AppTable, key: &str, value: &str) -> Result<(), (String, String)> {
+fn set(
+    app: &mut AppTable,
+    own: &[Arc<str>],
+    key: &str,
+    value: &str,
+) -> Result<(), (String, String)> {
     let plain = |what: String| (what, String::new());
     if app.kind.keys().contains(&key) {
         return app.kind.set(key, value).map_err(plain);
+    }
+    if own.iter().any(|name| **name == *key) {
+        app.own.insert(key.into(), value.into());
+        return Ok(());
     }
     let (hosts, consumes, produces) = (
         AppConfig::NAMES.contains(&key),
@@ -337,6 +393,7 @@ fn set(app: &mut AppTable, key: &str, value: &str) -> Result<(), (String, String
     let mut known =
         vec!["kind", "instances", "input", "output", "changelog", "group", "static", "format"];
     known.extend(app.kind.keys());
+    known.extend(own.iter().map(|name| &**name));
     known.extend(AppConfig::NAMES);
     known.extend(ConsumerConfig::NAMES);
     known.extend(ProducerConfig::NAMES);

@@ -46,8 +46,8 @@ pub(crate) use application::claim;
 #[cfg(test)]
 pub use application::testing;
 pub use application::{
-    Content, DeterministicFold, Function, Invariant, Pipeline, Posted, Promise, Reader, Values,
-    Visible,
+    Content, DeterministicFold, Duty, Function, Invariant, Makes, Pipeline, Posted, Promise,
+    Reader, Values, Visible,
 };
 use client::Ledger;
 pub use client::Promises;
@@ -78,6 +78,8 @@ pub struct CheckSettings {
     pub reset: OffsetReset,
     /// Applications, and what they promise.
     pub pipelines: Vec<Pipeline>,
+    /// Applications that promise something of records that nobody else knows.
+    pub duties: Vec<Duty>,
 }
 
 /// All checkers of one run.
@@ -186,7 +188,7 @@ impl Checkers {
     #[must_use]
     pub fn new(settings: CheckSettings) -> Self {
         let quorum = Quorum::new(settings.voters.iter().copied());
-        let applications = Applications::new(&settings.pipelines);
+        let applications = Applications::new(&settings.pipelines, &settings.duties);
         Checkers {
             settings,
             tally: Tally::default(),

@@ -88,6 +88,7 @@ impl Script {
             isolation: IsolationLevel::ReadCommitted,
             reset: OffsetReset::Earliest,
             pipelines: Vec::new(),
+            duties: Vec::new(),
         };
         change(&mut settings);
         let checkers = Checkers::new(settings);

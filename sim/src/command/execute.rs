@@ -6,26 +6,42 @@ use std::fs::File;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use super::cli::{RunArgs, Which};
 use super::print;
-use crate::run::{Finding, Recording, Report, Run, Trace, Verdict};
+use crate::app::who_panicked;
+use crate::check::Checkers;
+use crate::run::{Finding, Recording, Report, Run, Story, Trace, Verdict};
 use crate::scenario::Scenario;
 use crate::scenario::text::read_file;
 
 thread_local! {
     /// Where and why this thread panicked last.
     static PANIC: Cell<Option<String>> = const { Cell::new(None) };
+    /// Whether this thread runs something whose panic is a finding.
+    static CATCHES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps panics quiet and remembers them: a panic of a run is a finding, not the end.
-pub fn catch_panics() {
-    std::panic::set_hook(Box::new(|info| {
-        let text = words(info.payload());
-        let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line()));
-        PANIC.set(Some(format!("{text}{}", place.unwrap_or_default())));
-    }));
+/// Runs on, and catches a panic: a finding, and not the end. It is remembered and not printed; what
+/// panics elsewhere is printed as it always was.
+pub fn caught<R>(work: impl FnOnce() -> R) -> std::thread::Result<R> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !CATCHES.get() {
+                return others(info);
+            }
+            let text = words(info.payload());
+            let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line()));
+            PANIC.set(Some(format!("{text}{}", place.unwrap_or_default())));
+        }));
+    });
+    let before = CATCHES.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    CATCHES.set(before);
+    result
 }
 
 /// Reads a scenario.
@@ -59,7 +75,7 @@ pub fn execute(scenario: &Arc<Scenario>, seed: u64) -> Report {
 /// Runs on to the end, or to a panic.
 #[must_use]
 pub fn finish(mut run: Run) -> Report {
-    match catch_unwind(AssertUnwindSafe(|| run.finish_all())) {
+    match caught(|| run.finish_all()) {
         Ok(()) => run.report(),
         Err(payload) => panicked(&run, &*payload),
     }
@@ -78,17 +94,23 @@ pub fn panicked(run: &Run, payload: &(dyn Any + Send)) -> Report {
     let mut report = run.report();
     report.verdict = Verdict::Panicked;
     report.why.clear();
-    report.findings.insert(
-        0,
-        Finding {
-            code: "panic".into(),
-            name: "Panic".into(),
-            claim: "neither the core nor the simulator panics".into(),
-            at_ms: report.simulated_ms,
-            event: report.events,
-            detail: PANIC.take().unwrap_or_else(|| words(payload)),
-        },
-    );
+    let why = PANIC.take().unwrap_or_else(|| words(payload));
+    let [ours, users] = Finding::PANICS;
+    let (name, claim, detail) = match who_panicked() {
+        None => (ours, "neither the core nor the simulator panics", why),
+        Some(who) => {
+            (users, "no application, feed or invariant panics", format!("{who}, panicked: {why}"))
+        }
+    };
+    let finding = Finding {
+        code: "panic".into(),
+        name: name.into(),
+        claim: claim.into(),
+        at_ms: report.simulated_ms,
+        event: report.events,
+        detail,
+    };
+    report.findings.insert(0, finding);
     report
 }
 
@@ -101,7 +123,7 @@ pub fn record(scenario: &Arc<Scenario>, text: String, seed: u64) -> (Report, Rec
     let mut run = Run::new(scenario, seed, true);
     run.record();
     let mut checkpoints = Vec::new();
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    let result = caught(|| {
         let mut next = CHECKPOINT;
         while run.step() {
             if run.world.events() >= next {
@@ -109,7 +131,7 @@ pub fn record(scenario: &Arc<Scenario>, text: String, seed: u64) -> (Report, Rec
                 next = run.world.events() + CHECKPOINT;
             }
         }
-    }));
+    });
     let report = match result {
         Ok(()) => run.report(),
         Err(payload) => panicked(&run, &*payload),
@@ -176,14 +198,23 @@ pub fn command(args: &RunArgs) -> Result<u8, String> {
     Ok(report.verdict.exit_code())
 }
 
-/// The trace around the first finding: the same run once more, watched there.
+/// What led to the first finding: the same run once more, watched there. Of a promise of
+/// applications, what these did; of any other, the trace around it.
 #[must_use]
 pub fn around(mut run: Run, report: &Report) -> Vec<String> {
     const BEFORE: u64 = 12;
     let Some(finding) = report.findings.first() else { return Vec::new() };
+    if finding.is_of_applications() {
+        let groups = run.scenario.apps.iter().map(|app| Arc::clone(&app.group)).collect();
+        run.watch.story = Some(Story::new(groups));
+        let _ = caught(|| run.finish_all());
+        let subject = run.watch.checkers.as_ref().and_then(Checkers::subject);
+        let key = subject.and_then(|record| record.key.as_ref());
+        return run.watch.story.as_ref().map(|story| story.told(finding, key)).unwrap_or_default();
+    }
     let from = finding.event.saturating_sub(BEFORE);
     let format = crate::run::Format::Text;
     run.watch.trace = Some(Trace::new(from, finding.event, format, Vec::new()));
-    let _ = catch_unwind(AssertUnwindSafe(|| run.finish_all()));
+    let _ = caught(|| run.finish_all());
     run.watch.trace.take().map(|trace| trace.lines).unwrap_or_default()
 }

@@ -17,9 +17,10 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 pub use diff::first_difference;
-pub use execute::{around, execute, finish, load, record};
-pub use print::report as print_report;
+pub use execute::{around, caught, execute, finish, load, record};
+pub use print::{out as print_out, report as print_report};
 pub use replay::{Replayed, replay};
+pub use trace::trace;
 
 use cli::{Cli, Command};
 
@@ -55,7 +56,6 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<u8, String> {
             return Err(one_line(&error.to_string()));
         }
     };
-    execute::catch_panics();
     match cli.command {
         Command::Run(args) => execute::command(&args),
         Command::Sweep(args) => sweep::command(&args),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::run::{Report, Verdict};
+use crate::run::{Finding, Report, Verdict};
 
 /// Writes to stdout. A closed pipe ends nothing but the output; whoever cannot have the result for
 /// another reason (a full disk) must not take the run for done.
@@ -79,7 +79,12 @@ pub fn report(report: &Report, around: &[String]) -> String {
         let _ = writeln!(text, "\n.. and {} more", report.findings.len() - 5);
     }
     if !around.is_empty() {
-        let _ = writeln!(text, "\nevents up to the first of these:");
+        let of_applications = report.findings.first().is_some_and(Finding::is_of_applications);
+        let heading = match of_applications {
+            true => "what its applications, and those around them, did before the first of these",
+            false => "events up to the first of these",
+        };
+        let _ = writeln!(text, "\n{heading}:");
         for line in around.iter().rev().take(60).rev() {
             let _ = writeln!(text, "  {line}");
         }

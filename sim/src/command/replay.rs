@@ -1,7 +1,5 @@
 //! `sim replay`: carries out a recorded run.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::cli::ReplayArgs;
 use super::{execute, print};
 use crate::run::{Recording, Report, Run, Verdict};
@@ -90,7 +88,7 @@ pub fn replay(mut run: Run, recording: &Recording) -> Replayed {
     let mut last = 0;
     let mut checkpoints = recording.checkpoints.iter();
     let mut next = checkpoints.next();
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    let result = execute::caught(|| {
         while run.step() {
             let Some((events, digest)) = next else { continue };
             if run.world.events() < *events {
@@ -103,7 +101,7 @@ pub fn replay(mut run: Run, recording: &Recording) -> Replayed {
             last = *events;
             next = checkpoints.next();
         }
-    }));
+    });
     let report = match result {
         Ok(()) => run.report(),
         Err(payload) => execute::panicked(&run, &*payload),

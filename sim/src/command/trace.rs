@@ -1,10 +1,8 @@
 //! `sim trace`
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::cli::{TraceArgs, TraceFormat};
 use super::{execute, print};
-use crate::run::{Format, Run, Trace};
+use crate::run::{Format, Report, Run, Trace};
 
 /// Prints lines as the run makes them.
 ///
@@ -26,29 +24,36 @@ pub fn command(args: &TraceArgs) -> Result<u8, String> {
         TraceFormat::Jsonl => Format::Jsonl,
     };
     run.watch.trace = Some(Trace::new(args.from, args.to, format, args.only.clone()));
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        while run.world.events() <= args.to && run.step() {
-            drain(&mut run);
+    let report = trace(run, args.to, print::out);
+    Ok(report.verdict.exit_code())
+}
+
+/// Runs on to an event, or to the end, and writes what the run's trace says of it, and then what
+/// was found.
+pub fn trace(mut run: Run, to: u64, mut write: impl FnMut(&str)) -> Report {
+    let result = execute::caught(|| {
+        while run.world.events() <= to && run.step() {
+            drain(&mut run, &mut write);
         }
-    }));
-    drain(&mut run);
+    });
+    drain(&mut run, &mut write);
     let report = match result {
         Ok(()) => run.report(),
         Err(payload) => execute::panicked(&run, &*payload),
     };
     for finding in &report.findings {
-        print::out(&format!("{} {}: {}\n", finding.code, finding.name, finding.detail));
+        write(&format!("{} {}: {}\n", finding.code, finding.name, finding.detail));
     }
-    Ok(report.verdict.exit_code())
+    report
 }
 
-fn drain(run: &mut Run) {
+fn drain(run: &mut Run, write: &mut impl FnMut(&str)) {
     if let Some(trace) = &mut run.watch.trace
         && !trace.lines.is_empty()
     {
         let mut text = trace.lines.join("\n");
         text.push('\n');
         trace.lines.clear();
-        print::out(&text);
+        write(&text);
     }
 }

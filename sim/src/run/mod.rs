@@ -12,6 +12,7 @@ mod phase;
 mod recording;
 mod report;
 mod script;
+mod story;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -45,6 +46,7 @@ pub use phase::{Phase, TICK};
 pub use recording::Recording;
 pub use report::{COUNTERS, Finding, Report, Verdict, is_counter};
 pub use script::Script;
+pub use story::Story;
 pub use token::Token;
 pub use trace::{Format, Trace};
 pub use watch::{Marks, Watch};
@@ -111,6 +113,7 @@ impl Run {
             cluster: cluster.clone(),
             checkers,
             trace: None,
+            story: None,
             returned: Vec::new(),
             changes: Vec::new(),
             marks: Marks::default(),
@@ -353,5 +356,6 @@ fn check_settings(scenario: &Scenario, cluster: &Cluster) -> CheckSettings {
         isolation: scenario.consumer.isolation_level,
         reset: scenario.consumer.auto_offset_reset,
         pipelines: pipelines.collect(),
+        duties: scenario.apps.iter().filter_map(|app| app.kind.duty(app)).collect(),
     }
 }

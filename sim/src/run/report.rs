@@ -53,6 +53,19 @@ pub struct Finding {
     pub detail: String,
 }
 
+impl Finding {
+    /// What a panic of the core's or the simulator's is called, and one of a user's.
+    pub const PANICS: [&'static str; 2] = ["Panic", "UsersPanic"];
+
+    /// Whether it is about applications, and what led to it is what they did.
+    #[must_use]
+    pub fn is_of_applications(&self) -> bool {
+        self.code.starts_with(['A', 'U'])
+            || self.code.starts_with('L')
+            || self.name == Self::PANICS[1]
+    }
+}
+
 /// Whether coordinators or applications count something under that name.
 #[must_use]
 pub fn is_counter(name: &str) -> bool {

@@ -7,6 +7,7 @@ use seedlog::machine::{Effect, FileKey, Input, Survived, SurvivedLog};
 use seedlog::op::Outcome;
 
 use super::coordinators::Coordinators;
+use super::story::Story;
 use super::trace::Trace;
 use crate::app::Progress;
 use crate::check::Checkers;
@@ -21,6 +22,7 @@ pub struct Watch {
     /// None in benchmarks.
     pub checkers: Option<Checkers>,
     pub trace: Option<Trace>,
+    pub story: Option<Story>,
     /// Calls that were answered in the last step.
     pub returned: Vec<(ProcessId, CallId, Outcome)>,
     /// What happened to processes in the last step.
@@ -115,6 +117,9 @@ impl Observer<Process> for Watch {
         if let Some(trace) = &mut self.trace {
             trace.effects(world, process, effects);
         }
+        if let Some(story) = &mut self.story {
+            story.effects(world, process, self.cluster.who(process), effects);
+        }
         let Some(checkers) = &mut self.checkers else { return };
         match self.cluster.node(process) {
             Some(node) => checkers.effects(node, effects),
@@ -130,6 +135,9 @@ impl Observer<Process> for Watch {
         self.changes.push((process, change));
         if let Some(trace) = &mut self.trace {
             trace.lifecycle(world, process, change);
+        }
+        if let Some(story) = &mut self.story {
+            story.lifecycle(world, process, change);
         }
         let node = self.server(process);
         let who = self.cluster.who(process);

@@ -3,6 +3,7 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
+use seedlog::event::Event as Noted;
 use seedlog::ids::{ConnId, CorrelationId};
 use seedlog::machine::{Effect, Effects, Input};
 use seedlog::message::Response;
@@ -180,7 +181,10 @@ impl<N: Node> World<N> {
         let mut halts = false;
         for effect in out.drain() {
             // The content of a message is hashed once, for all of its way.
-            if !matches!(effect, Effect::Send { .. } | Effect::Respond { .. }) {
+            // What is said for the reader of a report alone is no part of the run.
+            let is_aside =
+                matches!(&effect, Effect::Note(Noted::Application(note)) if note.is_aside());
+            if !is_aside && !matches!(effect, Effect::Send { .. } | Effect::Respond { .. }) {
                 effect.hash(&mut step);
             }
             match effect {

@@ -1,12 +1,14 @@
 //! Invariants that users write.
 
 use std::fmt;
+use std::sync::Arc;
 
 use seedlog::event::Event;
 use seedlog::time::Instant;
 
 use super::super::tally::{Check, Tally};
 use super::Visible;
+use crate::app::named;
 
 /// What a user claims of their own application. It sees what every reader of committed data may
 /// see, and what processes note; whatever it keeps is its own.
@@ -62,27 +64,29 @@ pub trait Invariant: Send + Sync {
 /// All of a run's.
 #[derive(Default)]
 pub struct Invariants {
-    all: Vec<Box<dyn Invariant>>,
+    /// With their names.
+    all: Vec<(Arc<str>, Box<dyn Invariant>)>,
     /// More is lost than must survive: nothing is asked of what users claim any longer.
     is_lost: bool,
 }
 
 impl Clone for Invariants {
     fn clone(&self) -> Self {
-        let all = self.all.iter().map(|each| each.clone_box()).collect();
+        let all =
+            self.all.iter().map(|(name, each)| (Arc::clone(name), each.clone_box())).collect();
         Invariants { all, is_lost: self.is_lost }
     }
 }
 
 impl fmt::Debug for Invariants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.all.iter().map(|each| each.name())).finish()
+        f.debug_list().entries(self.all.iter().map(|(name, _)| name)).finish()
     }
 }
 
 impl Invariants {
     pub fn add(&mut self, invariant: Box<dyn Invariant>) {
-        self.all.push(invariant);
+        self.all.push((invariant.name().into(), invariant));
     }
 
     #[must_use]
@@ -103,20 +107,20 @@ impl Invariants {
         mut look: impl FnMut(&mut dyn Invariant) -> Result<(), String>,
     ) {
         let is_lost = self.is_lost;
-        for invariant in &mut self.all {
+        for (name, invariant) in &mut self.all {
             if is_lost && invariant.promise() == Check::UserInvariant {
                 continue;
             }
             let before = invariant.judged();
-            let result = look(&mut **invariant);
+            let result = named(|| format!("the invariant {name}"), || look(&mut **invariant));
             match (result, before.zip(invariant.judged())) {
                 (Ok(()), Some((before, judged))) => {
                     tally.held(invariant.promise(), judged - before);
                 }
                 (Ok(()), None) => tally.held(invariant.promise(), unless_told),
-                (Err(wrong), _) => tally.expect(invariant.promise(), false, || {
-                    format!("{}: {wrong}", invariant.name())
-                }),
+                (Err(wrong), _) => {
+                    tally.expect(invariant.promise(), false, || format!("{name}: {wrong}"))
+                }
             }
         }
     }

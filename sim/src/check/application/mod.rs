@@ -1,5 +1,6 @@
 //! Applications: what they make of their input (A1-A3), and what users claim of their own.
 
+mod duty;
 mod fold;
 mod invariant;
 mod pipeline;
@@ -18,6 +19,8 @@ use seedlog::time::Instant;
 use super::Checkers;
 use super::ghost::GhostBatch;
 use super::transaction::Fate;
+use duty::Duties;
+pub use duty::{Duty, Makes};
 pub use fold::DeterministicFold;
 pub use invariant::{Invariant, Invariants};
 use pipeline::Pipelines;
@@ -40,21 +43,28 @@ pub struct Visible<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Applications {
     pub pipelines: Pipelines,
+    pub duties: Duties,
     pub invariants: Invariants,
+    /// The record that was looked at when the first promise was broken.
+    subject: Option<Record>,
     /// Whether anything has become visible since the last cut.
     is_new: bool,
 }
 
 impl Applications {
     #[must_use]
-    pub fn new(pipelines: &[Pipeline]) -> Self {
-        Applications { pipelines: Pipelines::new(pipelines), ..Applications::default() }
+    pub fn new(pipelines: &[Pipeline], duties: &[Duty]) -> Self {
+        Applications {
+            pipelines: Pipelines::new(pipelines),
+            duties: Duties::new(duties),
+            ..Applications::default()
+        }
     }
 
     /// Whether a topic's records carry the identities of others.
     #[must_use]
     pub fn derives(&self, topic: &TopicName) -> bool {
-        self.pipelines.derives(topic)
+        self.pipelines.derives(topic) || self.duties.derives(topic)
     }
 
     /// Whether somebody looks where no transaction is visible in part.
@@ -65,7 +75,8 @@ impl Applications {
 
     /// Whether the records of a topic are looked at.
     fn watches(&self, topic: &TopicName) -> bool {
-        !self.invariants.is_empty() || self.pipelines.watches(topic)
+        let owes = self.duties.watches(topic);
+        owes || !self.invariants.is_empty() || self.pipelines.watches(topic)
     }
 }
 
@@ -88,12 +99,23 @@ impl Checkers {
         {
             return;
         }
+        if self.applications.duties.heeds(event)
+            && !self.partitions.values().any(|ghost| ghost.excused)
+        {
+            self.applications.duties.noted(event, &mut self.tally);
+        }
         self.applications.invariants.noted(event, &mut self.tally);
     }
 
     /// A member of a group has worked on these records.
     pub fn worked(&mut self, group: &str, records: &[ConsumedRecord]) {
         self.applications.pipelines.worked(group, records);
+    }
+
+    /// The record that readers of committed data had just got when the first promise was broken.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Record> {
+        self.applications.subject.as_ref()
     }
 
     /// More of a partition is committed: shows what has become visible by it, in the order of
@@ -105,7 +127,8 @@ impl Checkers {
             return;
         }
         let Some(log) = partitions.get(&id).map(|ghost| &ghost.committed) else { return };
-        applications.invariants.lost(partitions.values().any(|ghost| ghost.excused));
+        let is_lost = partitions.values().any(|ghost| ghost.excused);
+        applications.invariants.lost(is_lost);
         let stable: Offset = transactions.first_open(id).unwrap_or_else(|| log.end());
         let shown = transactions.shown(id);
         let mut is_new = false;
@@ -119,13 +142,18 @@ impl Checkers {
                 let (partition, at) = (id.partition, tally.now());
                 let visible = Visible { topic, partition, record, at };
                 applications.pipelines.visible(&visible, tally);
+                if !is_lost {
+                    applications.duties.visible(&visible, tally);
+                }
                 applications.invariants.visible(&visible, tally);
+                if applications.subject.is_none() && !tally.violations().is_empty() {
+                    applications.subject = Some(record.clone());
+                }
             }
         }
         transactions.set_shown(id, stable);
         applications.is_new |= is_new;
-        let lost = || partitions.values().any(|ghost| ghost.excused);
-        if applications.is_new && transactions.is_whole() && !lost() {
+        if applications.is_new && transactions.is_whole() && !is_lost {
             applications.is_new = false;
             applications.invariants.cut(tally);
         }
@@ -154,6 +182,7 @@ impl Checkers {
             ghost.map_or(Offset::ZERO, |ghost| ghost.committed.start())
         };
         applications.pipelines.ended(groups, start, tally);
+        applications.duties.ended(groups, start, tally);
         applications.invariants.ended(tally);
     }
 }

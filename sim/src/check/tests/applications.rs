@@ -1,6 +1,7 @@
 //! A1-A3, and invariants of users.
 
-use seedlog::op::{ConsumedRecord, Outcome};
+use seedlog::event::ApplicationNote;
+use seedlog::op::{ConsumedRecord, Outcome, SendRecord};
 
 use super::cluster::*;
 use super::*;
@@ -162,6 +163,132 @@ fn a3_outputs_of_a_key_out_of_order() {
     t.expect_nothing();
     plain(&mut t, COPIES, &[2]);
     assert_eq!(t.codes(), ["A3"]);
+}
+
+fn duty(promise: Promise, makes: Option<Makes>) -> Cluster {
+    Cluster::with(|settings| {
+        settings.duties = vec![Duty {
+            inputs: vec!["orders".into()],
+            outputs: vec!["copies".into()],
+            group: "g".into(),
+            promise,
+            makes,
+        }];
+    })
+}
+
+/// A record with the value of its input, without a topic: for the first output.
+fn same() -> Option<Makes> {
+    Some(Makes::new(|input| {
+        vec![SendRecord {
+            topic: "".into(),
+            partition: None,
+            key: input.key.clone(),
+            value: input.value.clone(),
+            headers: Vec::new(),
+            timestamp: None,
+        }]
+    }))
+}
+
+fn processed(t: &mut Cluster, offset: i64) {
+    let note = ApplicationNote::Processed {
+        group: "g".into(),
+        topic: "orders".into(),
+        partition: 0,
+        offset: Offset(offset),
+    };
+    t.checkers.client_effect(None, &Effect::Note(Event::Application(Arc::new(note))));
+}
+
+const PROMISES: [Promise; 3] = [Promise::AtMostOnce, Promise::AtLeastOnce, Promise::ExactlyOnce];
+
+#[test]
+fn a1_a_processor_whose_group_is_done_with_what_it_was_never_given() {
+    for promise in PROMISES {
+        let mut t = duty(promise, None);
+        plain(&mut t, P0, &[1, 2, 3]);
+        processed(&mut t, 0);
+        t.offset(2, None);
+        t.checkers.ended();
+        let broken = if promise == Promise::AtMostOnce { vec![] } else { vec!["A1"] };
+        assert_eq!(t.codes(), broken, "{promise:?}");
+        let looks = if promise == Promise::AtMostOnce { 0 } else { 2 };
+        assert_eq!(t.checkers.count(Check::AtLeastOnce).checked, looks, "{promise:?}");
+    }
+}
+
+#[test]
+fn a1_a_processor_that_drops_what_is_due() {
+    for promise in PROMISES {
+        let mut t = duty(promise, same());
+        plain(&mut t, P0, &[1, 2, 3]);
+        processed(&mut t, 0);
+        processed(&mut t, 1);
+        plain(&mut t, COPIES, &[1]);
+        t.offset(2, None);
+        t.checkers.ended();
+        let broken = if promise == Promise::AtMostOnce { vec![] } else { vec!["A1"] };
+        assert_eq!(t.codes(), broken, "{promise:?}");
+    }
+}
+
+#[test]
+fn a2_a_processor_that_emits_twice() {
+    for promise in PROMISES {
+        let mut t = duty(promise, same());
+        plain(&mut t, P0, &[1, 2]);
+        plain(&mut t, COPIES, &[1, 2]);
+        t.expect_nothing();
+        plain(&mut t, COPIES, &[2]);
+        let broken = if promise == Promise::AtLeastOnce { vec![] } else { vec!["A2"] };
+        assert_eq!(t.codes(), broken, "{promise:?}");
+    }
+}
+
+#[test]
+fn a2_a_processor_that_emits_what_is_due_of_nothing() {
+    for promise in PROMISES {
+        let mut t = duty(promise, same());
+        plain(&mut t, P0, &[1]);
+        plain(&mut t, COPIES, &[9]);
+        assert_eq!(t.codes(), ["A2"], "{promise:?}");
+    }
+}
+
+#[test]
+fn a2_equal_outputs_are_due_as_often_as_their_inputs_came() {
+    let one = || Some(Makes::new(|_| vec![crate::app::keyed("k", ids(&[7])[0].to_value(16))]));
+    let mut t = duty(Promise::ExactlyOnce, one());
+    plain(&mut t, P0, &[1, 2]);
+    plain(&mut t, COPIES, &[7, 7]);
+    processed(&mut t, 0);
+    processed(&mut t, 1);
+    t.offset(2, None);
+    let mut fork = duty(Promise::ExactlyOnce, one());
+    t.checkers.ended();
+    t.expect_nothing();
+    plain(&mut t, COPIES, &[7]);
+    assert_eq!(t.codes(), ["A2"]);
+    plain(&mut fork, P0, &[1, 2]);
+    plain(&mut fork, COPIES, &[7]);
+    processed(&mut fork, 0);
+    processed(&mut fork, 1);
+    fork.offset(2, None);
+    fork.checkers.ended();
+    assert_eq!(fork.codes(), ["A1"]);
+}
+
+#[test]
+fn a2_at_most_once_nothing_is_processed_twice() {
+    for promise in PROMISES {
+        let mut t = duty(promise, None);
+        plain(&mut t, P0, &[1]);
+        processed(&mut t, 0);
+        processed(&mut t, 0);
+        let broken = if promise == Promise::AtMostOnce { vec!["A2"] } else { vec![] };
+        assert_eq!(t.codes(), broken, "{promise:?}");
+    }
 }
 
 /// Claims that no second record becomes visible.
