@@ -105,7 +105,9 @@ impl Invariant for Counted {
             | ApplicationNote::Applied(_)
             | ApplicationNote::Malformed(_)
             | ApplicationNote::Astray(_)
-            | ApplicationNote::Restored(_) => {}
+            | ApplicationNote::Restored(_)
+            | ApplicationNote::Rebalanced { .. }
+            | ApplicationNote::Worked(_) => {}
         }
         Ok(())
     }

@@ -121,3 +121,26 @@ pub(super) fn one_of<T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn members_have_the_names_that_they_are_given_in_turn_or_those_of_their_processes() {
+        for (keys, names) in [
+            ("", [None, None, None]),
+            ("static = true", [Some("k1"), Some("k2"), Some("k3")]),
+            ("instances = [\"a\", \"b\"]", [Some("a"), Some("b"), Some("a")]),
+            ("static = true\ninstances = [\"a\"]", [Some("a"), Some("a"), Some("a")]),
+        ] {
+            let text = format!("# A.\n[workload]\nconsumers = 3\n[group]\n{keys}\n");
+            let scenario = Scenario::parse("s.toml", &text, &[]).expect("it is well written");
+            let group = scenario.group.expect("it has one");
+            for (number, name) in (0..).zip(names) {
+                let found = group.instance(number, &format!("k{}", number + 1));
+                assert_eq!(found.as_deref(), name, "{keys:?}");
+            }
+        }
+    }
+}

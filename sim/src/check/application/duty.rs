@@ -20,10 +20,12 @@ use super::super::tally::{Check, Tally};
 use super::{Promise, Visible};
 use crate::app::named;
 
+type Make = dyn Fn(&ConsumedRecord) -> Vec<SendRecord> + Send + Sync;
+
 /// What is due of a record: key, value and topic of each output, where no topic stands for the
 /// first of the application's outputs.
 #[derive(Clone)]
-pub struct Makes(Arc<dyn Fn(&ConsumedRecord) -> Vec<SendRecord> + Send + Sync>);
+pub struct Makes(Arc<Make>);
 
 impl Makes {
     #[must_use]

@@ -394,8 +394,9 @@ fn g3_a_topic_that_was_made_again_begins_anew() {
 
 #[test]
 fn r10_a_generation_falls_or_gives_something_else() {
-    let first = [("a", None, "0"), ("b", Some("i"), "1")];
-    let table: [(i32, &[(&str, Option<&str>, &str)], bool); 7] = [
+    type Member = (&'static str, Option<&'static str>, &'static str);
+    let first: [Member; 2] = [("a", None, "0"), ("b", Some("i"), "1")];
+    let table: [(i32, &[Member], bool); 7] = [
         (6, &[("a", None, "0,1")], true),
         (5, &first, true),
         // KIP-345: the same place, under another id.

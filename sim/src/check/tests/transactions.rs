@@ -382,6 +382,8 @@ fn lose(t: &mut Cluster, id: PartitionId, log: LogId, topic: &str) {
     for node in [B1, B2, B3] {
         t.checkers.stopped(node);
         t.checkers.started(node, &survived);
+        let name = Arc::new(LogName::Partition { topic: "orders".into(), id: P0 });
+        t.effect(node, Effect::Create { log: DATA, name });
     }
 }
 
@@ -397,6 +399,19 @@ fn t9_a_partition_that_lost_too_much_excuses_its_own_records_only() {
         t.checkers.transaction_ending(transaction(1), COMMIT);
         t.checkers.transaction_ended(transaction(1), COMMIT, &Outcome::Done);
         assert_eq!(t.codes().contains(&"T9"), at == 0, "acknowledged by partition {at}");
+    }
+}
+
+#[test]
+fn t2_a_coordinator_whose_log_is_lost_excuses_its_own_producers_only() {
+    for producer in [PRODUCER, ProducerId(71)] {
+        let mut t = Cluster::new();
+        t.begin(0);
+        t.data_of(producer, P0, 0, 0, &ids(&[1]));
+        lose(&mut t, DECISIONS, LogId(3), "__transaction_state");
+        t.write(1, TransactionState::PrepareAbort);
+        t.marker_of(producer, P0, 1, false);
+        assert_eq!(t.codes().contains(&"T2"), producer != PRODUCER, "{producer}");
     }
 }
 

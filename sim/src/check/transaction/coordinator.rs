@@ -43,12 +43,15 @@ struct Durable {
     offset: Offset,
 }
 
+/// What a decision is about: the partitions of a producer.
+pub type Scope = (ProducerId, Arc<[(TopicName, i32)]>);
+
 /// A transition that is in the committed log.
 #[derive(Clone, Debug)]
 pub struct Committed {
     pub note: Arc<TransactionNote>,
-    /// What it completes, if that is known: a decision on these partitions of that producer.
-    pub completes: Option<(ProducerId, Arc<[(TopicName, i32)]>)>,
+    /// What it completes, if that is known.
+    pub completes: Option<Scope>,
 }
 
 /// A decision that is in the committed log.
@@ -135,7 +138,7 @@ impl Coordinators {
         self.appended.remove_entry(&key)
     }
 
-    fn completes(&self, note: &TransactionNote) -> Option<(ProducerId, Arc<[(TopicName, i32)]>)> {
+    fn completes(&self, note: &TransactionNote) -> Option<Scope> {
         let completes =
             matches!(note.to, TransactionState::CompleteCommit | TransactionState::CompleteAbort);
         let known = self.states.get(&note.transactional_id).filter(|_| completes)?;
