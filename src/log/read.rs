@@ -45,8 +45,8 @@ impl Log {
         Some(LogRange { log: self.id, from: base, to: last.last.next(), bytes })
     }
 
-    /// The first batch with a record at or after `time`, of those from the one that holds `from`, as
-    /// its greatest timestamp and its base offset: an answer at the granularity of batches.
+    /// The first batch with a record at or after `time`, of those from the one that holds `from`,
+    /// as its greatest timestamp and its base offset: an answer at the granularity of batches.
     #[must_use]
     pub fn offset_for_time(&self, time: Timestamp, from: Offset) -> Option<(Timestamp, Offset)> {
         let segment = self.segments().find(|segment| segment.max_timestamp >= time)?;

@@ -276,8 +276,8 @@ impl Replica {
         }
     }
 
-    /// Answers ListOffsets for a client, as far as the index knows: by time, with a batch's greatest
-    /// timestamp and its first offset, of the batches from the one that holds `from`.
+    /// Answers ListOffsets for a client, as far as the index knows: by time, with a batch's
+    /// greatest timestamp and its first offset, of the batches from the one that holds `from`.
     #[must_use]
     pub fn list_offset(
         &self,

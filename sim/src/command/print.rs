@@ -78,21 +78,26 @@ pub fn report(report: &Report, around: &[String]) -> String {
     if report.findings.len() > 5 {
         let _ = writeln!(text, "\n.. and {} more", report.findings.len() - 5);
     }
-    if !around.is_empty() {
-        let of_applications = report.findings.first().is_some_and(Finding::is_of_applications);
-        let heading = match of_applications {
-            true => "what its applications, and those around them, did before the first of these",
-            false => "events up to the first of these",
-        };
-        let _ = writeln!(text, "\n{heading}:");
-        for line in around.iter().rev().take(60).rev() {
-            let _ = writeln!(text, "  {line}");
-        }
-    }
+    text.push_str(&before(report, around));
     if report.verdict != Verdict::Held {
         let _ = writeln!(text, "\n{}", report.repro);
     }
     text
+}
+
+/// What led to the first finding.
+fn before(report: &Report, around: &[String]) -> String {
+    if around.is_empty() {
+        return String::new();
+    }
+    let of_applications = report.findings.first().is_some_and(Finding::is_of_applications);
+    let heading = match of_applications {
+        true => "what its applications, and those around them, did before the first of these",
+        false => "events up to the first of these",
+    };
+    let lines = around.iter().rev().take(60).rev();
+    let lines: String = lines.map(|line| format!("  {line}\n")).collect();
+    format!("\n{heading}:\n{lines}")
 }
 
 /// `12.345s`

@@ -345,9 +345,15 @@ fn an_unknown_topic_fails_after_max_block() {
 #[test]
 fn a_name_that_no_topic_can_have_fails_at_once() {
     let mut script = producer(config(), &[(1, 3)]);
-    script.metadata.topics[0].error = ErrorCode::InvalidTopicException;
-    script.call(1, record("a"));
-    script.call(2, record("b"));
+    let mut refused = script.metadata.topics[0].clone();
+    refused.name = Some("no topic!".into());
+    refused.error = ErrorCode::InvalidTopicException;
+    script.metadata.topics.push(refused);
+    for call in [1, 2] {
+        let Op::Send(mut record) = record("a") else { panic!("it sends") };
+        record.topic = "no topic!".into();
+        script.call(call, Op::Send(record));
+    }
     let refused = Outcome::Failed(ErrorCode::InvalidTopicException);
     assert_eq!(script.returned, [(1, refused.clone()), (2, refused)]);
     assert!(script.unanswered.is_empty());

@@ -30,8 +30,8 @@ impl GroupCoordinator {
     }
 }
 
-/// The records that remove what is older than `horizon`. Members keep the offsets of topics that one
-/// of them wants.
+/// The records that remove what is older than `horizon`. Members keep the offsets of topics that
+/// one of them wants.
 fn expired(name: &Arc<str>, group: &Group, horizon: Timestamp) -> Vec<Record> {
     let empty = group.is_empty();
     let since = match &group.kind {

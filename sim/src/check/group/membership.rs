@@ -58,7 +58,8 @@ impl Membership {
             return generation >= 0;
         }
         let known = note.members.iter().find(|each| *each.member == *member);
-        // A static member's place is another one's by now, perhaps in the same generation (KIP-345).
+        // A static member's place is another one's by now, perhaps in the same generation
+        // (KIP-345).
         match known {
             Some(known) => generation < note.generation && known.epoch > generation,
             None => generation <= note.generation,

@@ -1,5 +1,5 @@
-//! Groups: who owns what (G1, G2) since which generation (R10), what is committed for them (G3, G4, G6),
-//! and where their members begin (G7).
+//! Groups: who owns what (G1, G2) since which generation (R10), what is committed for them (G3,
+//! G4, G6), and where their members begin (G7).
 
 mod generations;
 mod membership;
