@@ -210,6 +210,21 @@ impl TransactionState {
         TransactionState::PrepareEpochFence,
     ];
 
+    /// Whether the transaction is committed or aborted, while markers are told so.
+    #[must_use]
+    pub const fn decision(self) -> Option<bool> {
+        match self {
+            TransactionState::PrepareCommit => Some(true),
+            TransactionState::PrepareAbort => Some(false),
+            TransactionState::Empty
+            | TransactionState::Ongoing
+            | TransactionState::CompleteCommit
+            | TransactionState::CompleteAbort
+            | TransactionState::Dead
+            | TransactionState::PrepareEpochFence => None,
+        }
+    }
+
     /// Kafka's name.
     #[must_use]
     pub const fn name(self) -> &'static str {

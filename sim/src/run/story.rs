@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use seedlog::event::{
-    ApplicationNote, Event, OffsetNote, TransactionNote, TransactionState, WorkedNote,
-};
+use seedlog::event::{ApplicationNote, Event, OffsetNote, TransactionNote, WorkedNote};
 use seedlog::ids::{Offset, TopicName};
 use seedlog::machine::Effect;
 use seedlog::op::{Rebalance, SendRecord};
@@ -108,17 +106,8 @@ impl Story {
     }
 
     fn decided(&mut self, world: &World<Process>, process: ProcessId, note: &TransactionNote) {
-        let what = match note.to {
-            TransactionState::PrepareCommit => "committed",
-            TransactionState::PrepareAbort => "aborted",
-            TransactionState::Empty
-            | TransactionState::Ongoing
-            | TransactionState::CompleteCommit
-            | TransactionState::CompleteAbort
-            | TransactionState::Dead
-            | TransactionState::PrepareEpochFence => return,
-        };
-        if note.committed {
+        if let Some(commit) = note.to.decision().filter(|_| note.committed) {
+            let what = if commit { "committed" } else { "aborted" };
             let id = &note.transactional_id;
             let what = format!("decides that the transaction of {id} is {what}");
             self.tell(world, process, &what, About::Commit { past: None });

@@ -53,7 +53,7 @@ impl Entry {
 
     /// Whether the transaction's outcome is decided and its markers are under way.
     pub(super) fn is_prepared(&self) -> bool {
-        matches!(self.state, TransactionState::PrepareCommit | TransactionState::PrepareAbort)
+        self.state.decision().is_some()
     }
 
     /// Whether no transaction is open or under way.

@@ -114,9 +114,7 @@ impl TransactionCoordinator {
         self.pending.insert(Arc::clone(id), pending);
         // KIP-98: a decision that is not committed yet may be lost with this coordinator, and the
         // next one may decide otherwise.
-        let decides =
-            matches!(to, TransactionState::PrepareCommit | TransactionState::PrepareAbort);
-        if decides && ctx.defects.has(Defect::TcDecideBeforeDurable) {
+        if to.decision().is_some() && ctx.defects.has(Defect::TcDecideBeforeDurable) {
             self.settle(ctx, journal, id, out);
         }
         Ok(())

@@ -13,14 +13,20 @@ use super::*;
 const COMMIT: Decision = Decision::Commit;
 const ABORT: Decision = Decision::Abort;
 
-/// A transaction with a record in each partition, committed in epoch 0 and answered.
-fn committed(t: &mut Cluster) {
+/// A transaction with a record in each partition, which its coordinator has decided to
+/// commit.
+fn decided(t: &mut Cluster) {
     t.begin(0);
     t.sent(1, &ids(&[1, 2]));
     t.data(P0, 0, 0, &ids(&[1]));
     t.data(P1, 0, 0, &ids(&[2]));
     t.checkers.transaction_ending(transaction(1), COMMIT);
     t.decide(1, true);
+}
+
+/// That transaction, committed and answered.
+fn committed(t: &mut Cluster) {
+    decided(t);
     t.checkers.transaction_ended(transaction(1), COMMIT, &Outcome::Done);
     t.marker(P0, 1, true);
     t.marker(P1, 1, true);
@@ -98,12 +104,7 @@ fn t1_a_step_from_a_state_that_the_log_does_not_have() {
 #[test]
 fn t1_a_transaction_that_is_complete_before_its_last_marker() {
     let mut t = Cluster::new();
-    t.begin(0);
-    t.sent(1, &ids(&[1, 2]));
-    t.data(P0, 0, 0, &ids(&[1]));
-    t.data(P1, 0, 0, &ids(&[2]));
-    t.checkers.transaction_ending(transaction(1), COMMIT);
-    t.decide(1, true);
+    decided(&mut t);
     t.marker(P0, 1, true);
     t.expect_nothing();
     t.complete(1);
@@ -183,12 +184,7 @@ fn t2_a_marker_that_comes_again_ends_nothing() {
 #[test]
 fn t3_a_transaction_that_is_committed_here_and_aborted_there() {
     let mut t = Cluster::new();
-    t.begin(0);
-    t.sent(1, &ids(&[1, 2]));
-    t.data(P0, 0, 0, &ids(&[1]));
-    t.data(P1, 0, 0, &ids(&[2]));
-    t.checkers.transaction_ending(transaction(1), COMMIT);
-    t.decide(1, true);
+    decided(&mut t);
     t.marker(P0, 1, true);
     t.marker(P1, 1, false);
     t.expect("T3");

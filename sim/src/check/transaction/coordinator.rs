@@ -173,16 +173,7 @@ impl Coordinators {
         let (producer, epoch) = (note.producer_id, note.producer_epoch);
         let durable = Durable { state: note.to, producer, epoch, offset: note.offset };
         self.states.insert(Arc::clone(id), durable);
-        let commit = match note.to {
-            TransactionState::PrepareCommit => true,
-            TransactionState::PrepareAbort => false,
-            TransactionState::Empty
-            | TransactionState::Ongoing
-            | TransactionState::CompleteCommit
-            | TransactionState::CompleteAbort
-            | TransactionState::Dead
-            | TransactionState::PrepareEpochFence => return,
-        };
+        let Some(commit) = note.to.decision() else { return };
         if self.decisions.len() > 2 * PRODUCERS {
             self.decisions.drain(..PRODUCERS);
         }

@@ -284,9 +284,7 @@ impl Checkers {
                 self.check_complete(&note, producer, &partitions);
             }
             let Transactions { fences, cuts, .. } = &mut self.transactions;
-            let prepared =
-                matches!(note.to, TransactionState::PrepareCommit | TransactionState::PrepareAbort);
-            if prepared {
+            if note.to.decision().is_some() {
                 fences.decided(&note, &mut self.tally);
             }
             if watched && note.to == TransactionState::PrepareCommit {
