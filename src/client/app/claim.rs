@@ -22,7 +22,7 @@ use core::mem::take;
 
 use crate::client::app::AppSetup;
 use crate::client::app::commit::position;
-use crate::client::app::engine::{Ask, Closing, Engine, Partition, Purpose, Todo};
+use crate::client::app::engine::{Ask, Engine, Partition, Purpose, Todo};
 use crate::client::app::lane::{Lane, Right, Work};
 use crate::client::app::processor::Processor;
 use crate::client::app::task::TaskRef;
@@ -126,9 +126,9 @@ impl<P: Processor> Engine<P> {
     /// Partitions that wait for a token.
     fn claimable(&self) -> Vec<Target> {
         let waits = |(partition, lane): &(&Partition, &Lane)| {
-            let leaves = self.closing == Closing::Draining || self.membership.is_revoked(partition);
             let wants = lane.right == Right::Wanted && !lane.entries.is_empty();
-            wants && (!leaves || lane.begun().is_some() || self.has_unfinished(lane))
+            wants
+                && (!self.leaves(partition) || lane.begun().is_some() || self.has_unfinished(lane))
         };
         let target = |(partition, lane): (&Partition, &Lane)| Target {
             partition: partition.clone(),
@@ -197,10 +197,10 @@ impl<P: Processor> Engine<P> {
     /// Who leaves has no time for another try: the next owner does what is not done.
     fn leave_unclaimed(&mut self) {
         for target in take(&mut self.claims.targets) {
-            let leaves =
-                self.closing == Closing::Draining || self.membership.is_revoked(&target.partition);
             let is_it = |lane: &Lane| lane.right == Right::Wanted;
-            if leaves && self.lanes.get(&target.partition).is_some_and(is_it) {
+            if self.leaves(&target.partition)
+                && self.lanes.get(&target.partition).is_some_and(is_it)
+            {
                 self.lanes.remove(&target.partition);
                 self.transaction.break_off();
             }

@@ -257,6 +257,11 @@ impl<P: Processor> Engine<P> {
             && self.uncommitted(true).is_empty()
     }
 
+    /// Whether a partition is about to be somebody else's.
+    pub(super) fn leaves(&self, partition: &Partition) -> bool {
+        self.closing == Closing::Draining || self.membership.is_revoked(partition)
+    }
+
     /// Whether a lane holds records that nobody else will get: those committed already.
     pub(super) fn has_unfinished(&self, lane: &Lane) -> bool {
         self.commits_first()

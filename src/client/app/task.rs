@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::mem::take;
 
 use crate::client::app::claim::{fence, told};
-use crate::client::app::engine::{Ask, Closing, Engine, Partition, Purpose, Todo};
-use crate::client::app::lane::{Order, Work};
+use crate::client::app::engine::{Ask, Engine, Partition, Purpose, Todo};
+use crate::client::app::lane::{Lane, Order, Work};
 use crate::client::app::processor::{Context, Processor, Wishes};
 use crate::config::Delivery;
 use crate::defect::Defect;
@@ -40,7 +40,7 @@ impl<P: Processor> Engine<P> {
         let mut started = false;
         let partitions: Vec<Partition> = self.lanes.keys().cloned().collect();
         for partition in partitions {
-            let busy: usize = self.lanes.values().map(super::lane::Lane::busy).sum();
+            let busy = self.busy();
             // What a transaction holds is bounded by its own size.
             let room = match order {
                 Order::Transaction => self.room_in_transaction(),
@@ -61,10 +61,14 @@ impl<P: Processor> Engine<P> {
             }
         }
         if started {
-            let busy: usize = self.lanes.values().map(super::lane::Lane::busy).sum();
-            let busy = u64::try_from(busy).expect("a length fits u64");
+            let busy = u64::try_from(self.busy()).expect("a length fits u64");
             self.counters.busiest = self.counters.busiest.max(busy);
         }
+    }
+
+    /// Records in work, of all partitions.
+    fn busy(&self) -> usize {
+        self.lanes.values().map(Lane::busy).sum()
     }
 
     /// Where the records of a partition end that may be started.
@@ -75,8 +79,7 @@ impl<P: Processor> Engine<P> {
         }
         // A record that comes again holds back the position of those after it: what is done of them
         // would be done once more by the next owner.
-        let stops = self.closing == Closing::Draining || self.membership.is_revoked(partition);
-        if stops { lane.begun().unwrap_or(Offset::ZERO) } else { Offset::MAX }
+        if self.leaves(partition) { lane.begun().unwrap_or(Offset::ZERO) } else { Offset::MAX }
     }
 
     /// Processes one record, or goes on with one that the store was asked about; false if it must
