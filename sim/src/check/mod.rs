@@ -42,13 +42,13 @@ use seedlog::record::{self, BatchHeader};
 use seedlog::time::Instant;
 
 use application::Applications;
-pub(crate) use application::claim;
 #[cfg(test)]
 pub use application::testing;
 pub use application::{
     Content, DeterministicFold, Duty, Function, Invariant, Makes, Pipeline, Posted, Promise,
     Reader, Values, Visible,
 };
+pub(crate) use application::{claim, identity};
 use client::Ledger;
 pub use client::Promises;
 use cycle::Cycles;

@@ -25,8 +25,8 @@ pub use fold::DeterministicFold;
 pub use invariant::{Invariant, Invariants};
 use pipeline::Pipelines;
 pub use pipeline::{Content, Function, Pipeline, Promise};
-pub(crate) use posted::claim;
 pub use posted::{Posted, Reader};
+pub(crate) use posted::{claim, identity};
 pub use values::Values;
 
 /// A record that readers of committed data get.

@@ -202,8 +202,8 @@ impl Reader {
     }
 }
 
-/// What all claims do alike: each looks at one change of one account after the other.
-macro_rules! claim {
+/// Who a claim is: its name, the promise that it is part of, and how often it judged.
+macro_rules! identity {
     ($name:ident, $check:ident) => {
         fn name(&self) -> &str {
             stringify!($name)
@@ -217,16 +217,24 @@ macro_rules! claim {
             Some(self.judged)
         }
 
+        fn clone_box(&self) -> Box<dyn Invariant> {
+            Box::new(self.clone())
+        }
+    };
+}
+pub(crate) use identity;
+
+/// What most claims do alike: each looks at one change of one account after the other.
+macro_rules! claim {
+    ($name:ident, $check:ident) => {
+        $crate::check::identity!($name, $check);
+
         fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
             self.reader.visible(visible).map_or(Ok(()), |posted| self.moved(&posted))
         }
 
         fn noted(&mut self, event: &Event, at: Instant) -> Result<(), String> {
             self.reader.noted(event, at).iter().try_for_each(|posted| self.moved(posted))
-        }
-
-        fn clone_box(&self) -> Box<dyn Invariant> {
-            Box::new(self.clone())
         }
     };
 }

@@ -8,7 +8,7 @@ use seedlog::client::app::ledger::format::Action;
 use seedlog::event::Event;
 use seedlog::time::Instant;
 
-use crate::check::{Check, Invariant, Posted, Reader, Visible};
+use crate::check::{Check, Invariant, Posted, Reader, Visible, identity};
 
 /// Changes that a report names.
 const TOLD: usize = 8;
@@ -87,17 +87,7 @@ impl Conservation {
 }
 
 impl Invariant for Conservation {
-    fn name(&self) -> &str {
-        "Conservation"
-    }
-
-    fn promise(&self) -> Check {
-        Check::Conservation
-    }
-
-    fn judged(&self) -> Option<u64> {
-        Some(self.judged)
-    }
+    identity!(Conservation, Conservation);
 
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
         if let Some(posted) = self.reader.visible(visible) {
@@ -125,10 +115,6 @@ impl Invariant for Conservation {
 
     fn ended(&mut self) -> Result<(), String> {
         self.judge()
-    }
-
-    fn clone_box(&self) -> Box<dyn Invariant> {
-        Box::new(self.clone())
     }
 }
 

@@ -9,7 +9,7 @@ use seedlog::event::{Event, OffsetNote};
 use seedlog::ids::{Offset, TopicName};
 use seedlog::time::Instant;
 
-use crate::check::{Check, Invariant, Posted, Reader, Values, Visible};
+use crate::check::{Check, Invariant, Posted, Reader, Values, Visible, identity};
 
 /// What a ledger promises to whoever asks it for something.
 #[derive(Clone)]
@@ -213,17 +213,7 @@ impl Receipts {
 }
 
 impl Invariant for Receipts {
-    fn name(&self) -> &str {
-        "Receipts"
-    }
-
-    fn promise(&self) -> Check {
-        Check::ExactlyOnce
-    }
-
-    fn judged(&self) -> Option<u64> {
-        Some(self.judged)
-    }
+    identity!(Receipts, ExactlyOnce);
 
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
         if let Some(posted) = self.reader.visible(visible) {
@@ -272,10 +262,6 @@ impl Invariant for Receipts {
             }
         }
         Ok(())
-    }
-
-    fn clone_box(&self) -> Box<dyn Invariant> {
-        Box::new(self.clone())
     }
 }
 

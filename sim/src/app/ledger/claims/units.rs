@@ -6,7 +6,7 @@ use std::sync::Arc;
 use seedlog::client::app::ledger::format::Action;
 use seedlog::client::app::ledger::{EXTERNAL, TRANSIT};
 
-use crate::check::{Check, Invariant, Posted, Reader, Visible};
+use crate::check::{Check, Invariant, Posted, Reader, Visible, identity};
 
 /// An account, and how it is changed.
 type Leg = (Arc<str>, i64);
@@ -92,17 +92,7 @@ impl WholeUnits {
 }
 
 impl Invariant for WholeUnits {
-    fn name(&self) -> &str {
-        "WholeUnits"
-    }
-
-    fn promise(&self) -> Check {
-        Check::Conservation
-    }
-
-    fn judged(&self) -> Option<u64> {
-        Some(self.judged)
-    }
+    identity!(WholeUnits, Conservation);
 
     fn visible(&mut self, visible: &Visible<'_>) -> Result<(), String> {
         if let Some(posted) = self.reader.visible(visible) {
@@ -127,10 +117,6 @@ impl Invariant for WholeUnits {
             )),
             None => Ok(()),
         }
-    }
-
-    fn clone_box(&self) -> Box<dyn Invariant> {
-        Box::new(self.clone())
     }
 }
 
