@@ -160,8 +160,15 @@ fn is_fatal(error: ErrorCode) -> bool {
     )
 }
 
+/// Whether an error says that another life has taken over. A producer whose id was rotated away
+/// with its last epoch is told that the id is not the name's any more.
 fn is_fencing(error: ErrorCode) -> bool {
-    matches!(error, ErrorCode::ProducerFenced | ErrorCode::InvalidProducerEpoch)
+    matches!(
+        error,
+        ErrorCode::ProducerFenced
+            | ErrorCode::InvalidProducerEpoch
+            | ErrorCode::InvalidProducerIdMapping
+    )
 }
 
 /// The transactional part of a producer's life.
@@ -437,6 +444,7 @@ mod tests {
         let (commit, abort) = (Decision::Commit, Decision::Abort);
         let doomed = open(0, true, true);
         let (abortable, fenced) = (ErrorCode::TransactionAbortable, ErrorCode::ProducerFenced);
+        let rotated = ErrorCode::InvalidProducerIdMapping;
         let table = [
             // committed, aborted, unknown, fenced
             (commit, Outcome::Done, Stage::Idle, Next::Nothing, [1, 0, 0, 0]),
@@ -444,6 +452,7 @@ mod tests {
             (commit, FAILS(abortable), doomed, Next::Nothing, [0; 4]),
             (abort, FAILS(abortable), Stage::Over, Next::NewLife, [0, 0, 1, 0]),
             (commit, FAILS(fenced), Stage::Over, Next::NewLife, [0, 0, 0, 1]),
+            (commit, FAILS(rotated), Stage::Over, Next::NewLife, [0, 0, 0, 1]),
             (commit, UNKNOWN(abortable), Stage::Over, Next::NewLife, [0, 0, 1, 0]),
             (commit, UNKNOWN(fenced), Stage::Over, Next::NewLife, [0, 0, 1, 1]),
         ];
