@@ -257,17 +257,25 @@ fn seed(rng: &mut Rng) -> [u8; 32] {
 fn changelog(setup: &AppSetup, rng: &mut Rng, now: Now, out: &mut Effects) -> Option<Changelog> {
     let wants = setup.config.delivery == Delivery::ExactlyOnce && setup.changelog.is_some();
     wants.then(|| {
-        let admin = Arc::new(AdminSetup {
-            client_id: Arc::clone(&setup.client_id),
-            bootstrap: Arc::clone(&setup.bootstrap),
-            config: AdminConfig::default(),
-            defects: setup.defects,
-        });
+        let admin = Arc::new(admin_setup(setup));
         Changelog {
             restorer: Consumer::start(&Arc::new(restorer_setup(setup)), seed(rng), now, out),
             admin: Admin::start(&admin, seed(rng), now, out),
         }
     })
+}
+
+fn admin_setup(setup: &AppSetup) -> AdminSetup {
+    AdminSetup {
+        client_id: Arc::clone(&setup.client_id),
+        bootstrap: Arc::clone(&setup.bootstrap),
+        config: AdminConfig {
+            // Kafka Streams takes one `request.timeout.ms` for all clients of an application.
+            request_timeout: setup.consumer.request_timeout,
+            ..AdminConfig::default()
+        },
+        defects: setup.defects,
+    }
 }
 
 fn restorer_setup(setup: &AppSetup) -> ConsumerSetup {
@@ -336,9 +344,17 @@ fn transactional_id(setup: &AppSetup, rng: &mut Rng) -> Arc<str> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
     use crate::client::app::testing::setup;
+    use crate::client::testing::{Script, endpoint, secs};
     use crate::defect::Defects;
+    use crate::ids::{LeaderEpoch, TopicRef};
+    use crate::message::Request;
+    use crate::message::fetch::Isolation;
+    use crate::message::offsets::{ListOffsetsPartition, ListOffsetsRequest, OffsetSpec};
+    use crate::op::Op;
 
     #[test]
     fn a_transactional_id_outlives_the_process_unless_it_is_drawn_at_random() {
@@ -362,6 +378,29 @@ mod tests {
         setup.defects = Defects::NONE.with(Defect::ReadUncommittedLedger);
         let reads_all = level(&setup) == IsolationLevel::ReadUncommitted;
         assert_eq!(reads_all, cfg!(feature = "defects"));
+    }
+
+    /// A broker that stands still holds up a restore no longer than any other request (`everything`
+    /// seed 25).
+    #[test]
+    fn all_clients_of_an_application_wait_as_long_as_its_consumer() {
+        let mut setup = setup(Delivery::ExactlyOnce);
+        setup.consumer.request_timeout = secs(3);
+        setup.bootstrap = [endpoint(1)].into();
+        let admin = Arc::new(admin_setup(&setup));
+        let mut script = Script::new(|now, out| Admin::start(&admin, [1; 32], now, out), &[(1, 1)]);
+        let partition = ListOffsetsPartition {
+            topic: TopicRef::Name("orders".into()),
+            partition: 0,
+            current_leader_epoch: LeaderEpoch::NONE,
+            spec: OffsetSpec::Latest,
+        };
+        let (isolation, partitions) = (Isolation::ReadUncommitted, vec![partition]);
+        let ends = Request::ListOffsets(ListOffsetsRequest { isolation, partitions });
+        script.call(1, Op::Admin(ends));
+        let _unanswered = script.asked();
+        script.pass(secs(4));
+        assert_eq!(script.asked().node, 1);
     }
 
     #[test]
