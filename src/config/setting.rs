@@ -155,7 +155,8 @@ macro_rules! settings {
             /// # Errors
             /// One line for the user: what is wrong with it, and how to mend that.
             pub fn pair(text: &str) -> Result<$crate::config::Pair, String> {
-                $crate::config::setting::pair(text, Self::NAMES, |name, value| Self::default().set(name, value))
+                let set = |name: &str, value: &str| Self::default().set(name, value);
+                $crate::config::setting::pair(text, Self::NAMES, set)
             }
 
             /// Sets what [`Self::pair`] has read.
