@@ -133,15 +133,15 @@ impl Checkers {
         let shown = transactions.shown(id);
         let mut is_new = false;
         for batch in log.holding(shown).take_while(|batch| batch.base < stable) {
-            let control = BatchHeader::parse(&batch.bytes).is_ok_and(|header| header.is_control());
-            if control || transactions.fate(id, batch) != Fate::Visible {
+            let Ok(header) = BatchHeader::parse(&batch.bytes) else { continue };
+            if header.is_control() || transactions.fate(id, batch) != Fate::Visible {
                 continue;
             }
             for record in &records(&batch.bytes).unwrap_or_default() {
                 is_new = true;
                 let (partition, at) = (id.partition, tally.now());
                 let visible = Visible { topic, partition, record, at };
-                applications.pipelines.visible(&visible, tally);
+                applications.pipelines.visible(&visible, header.producer_id, tally);
                 if !is_lost {
                     applications.duties.visible(&visible, tally);
                 }

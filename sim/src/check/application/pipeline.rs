@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
-use seedlog::ids::{Offset, TopicName};
+use seedlog::ids::{Offset, ProducerId, TopicName};
 use seedlog::op::ConsumedRecord;
 
 use super::super::group::Groups;
@@ -64,7 +64,8 @@ pub struct Pipeline {
     /// The group whose offsets say how far the input was read.
     pub group: Arc<str>,
     pub promise: Promise,
-    /// Whether outputs of one key keep the order of their inputs.
+    /// Whether outputs of one key keep the order of their inputs; at most once, those of one
+    /// process: a member that stood still may send what it committed after its successor's.
     pub ordered: bool,
     /// None: it is not known what outputs say, beside their identities.
     pub function: Option<Function>,
@@ -78,8 +79,8 @@ type At = (i32, Offset);
 struct Watched {
     pipeline: Pipeline,
     records: IndexMap<RecordId, Seen, FxBuildHasher>,
-    /// Per key, the input place of the output that came last.
-    order: IndexMap<Bytes, (At, RecordId), FxBuildHasher>,
+    /// Per key, and at most once per producer, the input place of the output that came last.
+    order: IndexMap<(Bytes, Option<ProducerId>), (At, RecordId), FxBuildHasher>,
     /// Whether all input records are remembered.
     is_whole: bool,
 }
@@ -124,7 +125,8 @@ impl Pipelines {
         self.0.iter().any(|each| each.pipeline.output == *topic)
     }
 
-    pub fn visible(&mut self, visible: &Visible<'_>, tally: &mut Tally) {
+    /// `by`: whose batch it is in.
+    pub fn visible(&mut self, visible: &Visible<'_>, by: ProducerId, tally: &mut Tally) {
         let Some(id) = visible.record.value.as_ref().and_then(|value| RecordId::of(value)) else {
             return;
         };
@@ -137,7 +139,7 @@ impl Pipelines {
                 seen.expected = made.map(|content| content.digest());
             }
             if watched.pipeline.output == *visible.topic {
-                watched.made(id, at, &Content::of(visible), tally);
+                watched.made((id, by), at, &Content::of(visible), tally);
             }
         }
     }
@@ -203,7 +205,13 @@ impl Watched {
     }
 
     /// A2. Each input is delivered as often as is promised, and as what the function makes of it.
-    fn made(&mut self, id: RecordId, at: At, content: &Content, tally: &mut Tally) {
+    fn made(
+        &mut self,
+        (id, by): (RecordId, ProducerId),
+        at: At,
+        content: &Content,
+        tally: &mut Tally,
+    ) {
         let Pipeline { input, output, promise, ordered, .. } = self.pipeline.clone();
         let seen = self.seen(id);
         let before = seen.output.replace(at);
@@ -229,13 +237,20 @@ impl Watched {
             });
         }
         if let (true, None, Some(key), Some(from)) = (ordered, before, &content.key, from) {
-            self.check_order(id, key, from, tally);
+            let by = (promise == Promise::AtMostOnce).then_some(by);
+            self.check_order(id, (key.clone(), by), from, tally);
         }
     }
 
     /// A3. First deliveries of a key come in the order of its input partition.
-    fn check_order(&mut self, id: RecordId, key: &Bytes, from: At, tally: &mut Tally) {
-        let (last, before) = *self.order.entry(key.clone()).or_insert((from, id));
+    fn check_order(
+        &mut self,
+        id: RecordId,
+        line: (Bytes, Option<ProducerId>),
+        from: At,
+        tally: &mut Tally,
+    ) {
+        let (last, before) = *self.order.entry(line.clone()).or_insert((from, id));
         let same = last.0 == from.0;
         tally.expect(Check::PerKeyOrder, !same || from.1 >= last.1, || {
             format!(
@@ -244,7 +259,7 @@ impl Watched {
                 self.pipeline.input, from.0, from.1, last.1
             )
         });
-        self.order.insert(key.clone(), (from, id));
+        self.order.insert(line, (from, id));
     }
 
     fn ended(&self, groups: &Groups, start: impl Fn(&TopicName, i32) -> Offset, tally: &mut Tally) {

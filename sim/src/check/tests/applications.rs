@@ -165,6 +165,31 @@ fn a3_outputs_of_a_key_out_of_order() {
     assert_eq!(t.codes(), ["A3"]);
 }
 
+#[test]
+fn a3_at_most_once_a_member_that_stood_still_sends_after_its_successor() {
+    let by = |t: &mut Cluster, producer: i64, sequence: i32, number: u64| {
+        let producer = ProducerId(producer);
+        let mut builder = Builder::new().producer(producer, ProducerEpoch(0), sequence);
+        builder.append(Timestamp(1), Some(b"k"), Some(&ids(&[number])[0].to_value(16)));
+        t.put(COPIES, &builder.build());
+    };
+    for (promise, codes) in [
+        (Promise::AtMostOnce, &[][..]),
+        (Promise::AtLeastOnce, &["A3"]),
+        (Promise::ExactlyOnce, &["A3"]),
+    ] {
+        let mut t = pipeline(promise);
+        plain(&mut t, P0, &[1, 2, 3, 4]);
+        by(&mut t, 71, 0, 1);
+        by(&mut t, 72, 0, 4);
+        t.expect_nothing();
+        by(&mut t, 71, 1, 3);
+        assert_eq!(t.codes(), codes, "{promise:?}");
+        by(&mut t, 71, 2, 2);
+        assert_eq!(t.codes(), ["A3"], "{promise:?}: a process keeps its own order");
+    }
+}
+
 fn duty(promise: Promise, makes: Option<Makes>) -> Cluster {
     Cluster::with(|settings| {
         settings.duties = vec![Duty {
