@@ -12,6 +12,7 @@ use seedlog::message::transaction::TransactionVersion;
 
 use super::convert::{Wire, fields, numbers, rows, topics};
 use super::shape::{I8, I16, I32, I32S, I64, Shape, TEXT, list, since, until};
+use super::transaction::older;
 
 pub const OFFSET_COMMIT: Shape = &[
     TEXT,
@@ -47,7 +48,15 @@ wire::offset_commit_request::OffsetCommitRequestTopic { name, partitions }
     partition = partition_index, offset = committed_offset,
     leader_epoch = committed_leader_epoch [6], metadata = committed_metadata,
 });
-fields!(OffsetCommitResponse = wire::OffsetCommitResponse { partitions = topics });
+fields!(OffsetCommitResponse = wire::OffsetCommitResponse {
+    partitions = topics,
+} then |out, version| {
+    // KIP-848: older clients know a group that is gone by its generation.
+    for partition in out.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        let (error, old) = (&mut partition.error_code, ErrorCode::IllegalGeneration);
+        older(error, version >= 9, ErrorCode::GroupIdNotFound, old);
+    }
+});
 
 pub const TXN_OFFSET_COMMIT: Shape = &[
     TEXT,
@@ -102,11 +111,9 @@ fields!(TxnOffsetCommitResponse = wire::TxnOffsetCommitResponse {
     partitions = topics,
 } then |out, version| {
     // KAFKA-7296: to the oldest clients whatever they do not know is the end.
-    let loading = |error: i16| error == ErrorCode::CoordinatorLoadInProgress.code();
+    let codes = (ErrorCode::CoordinatorLoadInProgress, ErrorCode::CoordinatorNotAvailable);
     for partition in out.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
-        if version < 2 && loading(partition.error_code) {
-            partition.error_code = ErrorCode::CoordinatorNotAvailable.code();
-        }
+        older(&mut partition.error_code, version >= 2, codes.0, codes.1);
     }
 });
 
@@ -190,11 +197,7 @@ impl Wire<wire::OffsetFetchResponse> for OffsetFetchResponse {
 }
 fields!(FetchedGroup = wire::offset_fetch_response::OffsetFetchResponseGroup {
     group = group_id, error = error_code, partitions = topics,
-} then |out, _version| {
-    if out.error_code != 0 {
-        out.topics.clear();
-    }
-});
+} then |out, _version| { if out.error_code != 0 { out.topics.clear(); } });
 topics!(FetchedOffset =
 wire::offset_fetch_response::OffsetFetchResponseTopic { name, partitions }
 / wire::offset_fetch_response::OffsetFetchResponsePartition {

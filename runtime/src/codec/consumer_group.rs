@@ -75,12 +75,8 @@ fields!(DescribedConsumerMember = wire::consumer_group_describe_response::Member
     member = member_id, instance = instance_id, client_id = client_id, client_host = client_host,
     member_epoch = member_epoch, subscribed_topics = subscribed_topic_names,
     assignment = assignment, target = target_assignment,
-} then |out, version| {
     // KIP-1099: that it speaks this protocol; no other member is described here.
-    if version >= 1 {
-        out.member_type = 1;
-    }
-});
+} then |out, version| { out.member_type = if version >= 1 { 1 } else { -1 } });
 
 macro_rules! assignment {
     ($($core:ty = $wire:path;)*) => {$(

@@ -33,12 +33,8 @@ fields!(JoinGroupResponse = wire::JoinGroupResponse {
     error = error_code, generation = generation_id, protocol_type = protocol_type [7],
     protocol = protocol_name, leader = leader, skip_assignment = skip_assignment [9],
     member = member_id, members = members,
-} then |out, version| {
     // Null is new there.
-    if version < 7 {
-        out.protocol_name.get_or_insert_with(StrBytes::new);
-    }
-});
+} then |out, version| { if version < 7 { out.protocol_name.get_or_insert_default(); } });
 fields!(JoinedMember = wire::join_group_response::JoinGroupResponseMember {
     member = member_id, instance = group_instance_id [5], subscription = metadata,
 });

@@ -188,6 +188,11 @@ class Frames {
             .setMemberId(joined.memberId()).setTopics(List.of(new OffsetCommitRequestData.OffsetCommitRequestTopic()
                 .setName(topic()).setPartitions(List.of(place))));
         var committed = ask(node, commit, 6, new OffsetCommitResponseData());
+        String nobody = Answers.name("nobody");
+        Node theirs = coordinator(0, nobody);
+        for (int version : List.of(8, 9))
+            say("commit to no group", version, ask(theirs, commit.duplicate().setGroupId(nobody), version, new OffsetCommitResponseData())
+                .topics().get(0).partitions().get(0).errorCode());
         var leave = new LeaveGroupRequestData().setGroupId(group).setMemberId(joined.memberId());
         say("leave at once", committed.topics().get(0).partitions().get(0).errorCode(),
             ask(node, leave, 1, new LeaveGroupResponseData()).errorCode());

@@ -309,6 +309,7 @@ impl MemberClient {
             error,
             ErrorCode::UnknownMemberId
                 | ErrorCode::IllegalGeneration
+                | ErrorCode::GroupIdNotFound
                 | ErrorCode::FencedInstanceId
                 | ErrorCode::FencedMemberEpoch
                 | ErrorCode::StaleMemberEpoch

@@ -84,9 +84,9 @@ impl GroupCoordinator {
             self.check_commit(by, true)
         };
         if let Err(error) = allowed {
-            // The API knows no member epochs.
-            let stale = error == ErrorCode::StaleMemberEpoch;
-            let error = if stale { ErrorCode::IllegalGeneration } else { error };
+            // The API knows no member epochs, and no group that is not there.
+            let new = matches!(error, ErrorCode::StaleMemberEpoch | ErrorCode::GroupIdNotFound);
+            let error = if new { ErrorCode::IllegalGeneration } else { error };
             return step.refuse(to, request, error);
         }
         self.heard_of(step, &by.group, &by.member);
@@ -109,7 +109,7 @@ impl GroupCoordinator {
             Some(group) => group.check_commit(by, transactional),
             // Whoever is in no group commits for one that nobody is in.
             None if by.generation < 0 => Ok(()),
-            None => Err(ErrorCode::IllegalGeneration),
+            None => Err(ErrorCode::GroupIdNotFound),
         }
     }
 

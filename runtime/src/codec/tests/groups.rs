@@ -359,6 +359,20 @@ fn the_oldest_clients_are_told_of_a_coordinator_that_loads_as_of_one_that_is_awa
 }
 
 #[test]
+fn older_clients_are_told_of_a_group_that_is_gone_as_of_a_generation() {
+    let (asked, gone) = (topic(0, 1), ErrorCode::GroupIdNotFound);
+    let response =
+        Response::OffsetCommit(OffsetCommitResponse { partitions: vec![(asked, 1, gone)] });
+    for version in 2..=9 {
+        let Response::OffsetCommit(read) = over_the_wire(8, version, &response) else {
+            panic!("it is one")
+        };
+        let known = if version < 9 { ErrorCode::IllegalGeneration } else { gone };
+        assert_eq!(read.partitions[0].2, known, "{version}");
+    }
+}
+
+#[test]
 fn an_unknown_group_is_dead_to_older_clients_and_explained_to_newer_ones() {
     for version in 0..=6 {
         let Response::DescribeGroups(mut answer) = described(version) else { panic!("it is one") };

@@ -71,6 +71,7 @@ const fn is_fencing(error: ErrorCode) -> bool {
         error,
         ErrorCode::UnknownMemberId
             | ErrorCode::IllegalGeneration
+            | ErrorCode::GroupIdNotFound
             | ErrorCode::FencedInstanceId
             | ErrorCode::StaleMemberEpoch
     )

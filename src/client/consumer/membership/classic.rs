@@ -395,7 +395,7 @@ impl Classic {
         if !current || !matches!(self.state, State::Stable | State::Reconciling(_)) {
             return;
         }
-        if matches!(error, ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration) {
+        if is_put_out(error) {
             self.lose(holding, error);
         } else if error == ErrorCode::FencedInstanceId {
             self.fail(holding, error);
@@ -445,7 +445,10 @@ impl Classic {
     }
 }
 
-/// Whether the group knows this member, or this generation of it, no more.
+/// Whether the group, if there still is one, knows this member, or this generation of it, no more.
 fn is_put_out(error: ErrorCode) -> bool {
-    matches!(error, ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration)
+    matches!(
+        error,
+        ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration | ErrorCode::GroupIdNotFound
+    )
 }

@@ -160,7 +160,7 @@ fn an_unstable_offset_is_told_only_by_the_broken_rule() {
 fn a_group_without_members_takes_anybodys_commit_and_nobodys_generation() {
     let mut rig = Rig::new();
     let stranger = Committer { generation: 3, ..nobody() };
-    assert_eq!(error(&rig.ask(commit(stranger.clone(), 5))), ErrorCode::IllegalGeneration);
+    assert_eq!(error(&rig.ask(commit(stranger.clone(), 5))), ErrorCode::GroupIdNotFound);
     assert_eq!(error(&rig.ask(stage(stranger, 5))), ErrorCode::IllegalGeneration);
     let stranger = Committer { generation: 3, member: "x".into(), ..nobody() };
     rig.settle(commit(nobody(), 5));
