@@ -363,6 +363,7 @@ pub struct RestoredNote {
 /// One look of a processor at a record, and what it asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WorkedNote {
+    pub group: Arc<str>,
     pub topic: TopicName,
     pub partition: i32,
     pub offset: Offset,

@@ -65,6 +65,7 @@ impl<P> Addressed<P> {
     /// Tells what it has asked for.
     fn look(&self, record: &ConsumedRecord, context: &mut Context<'_>) {
         context.note(ApplicationNote::Worked(WorkedNote {
+            group: Arc::clone(context.group()),
             topic: record.topic.clone(),
             partition: record.partition,
             offset: record.offset,

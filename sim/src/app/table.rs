@@ -59,6 +59,7 @@ impl AppTable {
         Duty {
             inputs: self.input.clone(),
             outputs: self.output.clone(),
+            others: self.kind.writes(self).into_iter().chain(self.changelog.clone()).collect(),
             group: Arc::clone(&self.group),
             promise: self.promise(),
             makes: self.makes.clone(),

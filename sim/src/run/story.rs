@@ -258,7 +258,7 @@ fn told_of(bytes: Option<&Bytes>) -> String {
 }
 
 fn worked(note: &WorkedNote) -> String {
-    let WorkedNote { topic, partition, offset, key, attempt, emitted, again_after } = note;
+    let WorkedNote { topic, partition, offset, key, attempt, emitted, again_after, .. } = note;
     let mut text =
         format!("works on {topic}-{partition} offset {offset} ({})", told_of(key.as_ref()));
     if *attempt > 1 {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
-use seedlog::event::{ApplicationNote, Event};
+use seedlog::event::{ApplicationNote, Event, WorkedNote};
 use seedlog::ids::{Offset, TopicName};
 use seedlog::op::{ConsumedRecord, SendRecord};
 
@@ -46,6 +46,8 @@ pub struct Duty {
     pub inputs: Vec<TopicName>,
     /// Nobody else writes them, if what is due is known.
     pub outputs: Vec<TopicName>,
+    /// What else it may write: its state.
+    pub others: Vec<TopicName>,
     /// The group whose offsets say what is done.
     pub group: Arc<str>,
     pub promise: Promise,
@@ -132,7 +134,9 @@ impl Duties {
     #[must_use]
     pub fn heeds(&self, event: &Event) -> bool {
         let Event::Application(note) = event else { return false };
-        !self.0.is_empty() && matches!(**note, ApplicationNote::Processed { .. })
+        let is_heeded =
+            matches!(**note, ApplicationNote::Processed { .. } | ApplicationNote::Worked(_));
+        !self.0.is_empty() && is_heeded
     }
 
     pub fn visible(&mut self, visible: &Visible<'_>, tally: &mut Tally) {
@@ -148,6 +152,11 @@ impl Duties {
     /// An application has noted something.
     pub fn noted(&mut self, event: &Event, tally: &mut Tally) {
         let Event::Application(note) = event else { return };
+        if let ApplicationNote::Worked(note) = &**note {
+            for watched in self.0.iter().filter(|each| each.duty.group == note.group) {
+                watched.worked(note, tally);
+            }
+        }
         let ApplicationNote::Processed { group, topic, partition, offset } = &**note else {
             return;
         };
@@ -230,6 +239,27 @@ impl Watched {
             (Some(_), None) | (None, _) => {
                 format!("{output} at {} is due of no record that came in", at(&here))
             }
+        });
+    }
+
+    /// A2. Nothing is emitted to where nothing can be due.
+    fn worked(&self, note: &WorkedNote, tally: &mut Tally) {
+        let Duty { outputs, others, makes, .. } = &self.duty;
+        // What comes again is done with then: what was emitted meanwhile goes nowhere.
+        if makes.is_none() || note.again_after.is_some() || note.emitted.is_empty() {
+            return;
+        }
+        let is_due = |topic: &TopicName| outputs.contains(topic) || others.contains(topic);
+        let astray = note.emitted.iter().find(|emitted| !is_due(&emitted.topic));
+        tally.expect(Check::ExactlyOnce, astray.is_none(), || {
+            let SendRecord { topic, key, value, .. } = astray.expect("there is one").clone();
+            let input = (note.topic.clone(), note.partition, note.offset);
+            format!(
+                "{} is due of no record: it was emitted for {}, and {topic:?} is no output of the \
+                 application",
+                Output { topic: topic.clone(), key, value },
+                at(&input)
+            )
         });
     }
 

@@ -195,6 +195,7 @@ fn duty(promise: Promise, makes: Option<Makes>) -> Cluster {
         settings.duties = vec![Duty {
             inputs: vec!["orders".into()],
             outputs: vec!["copies".into()],
+            others: vec!["state".into()],
             group: "g".into(),
             promise,
             makes,
