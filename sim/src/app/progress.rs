@@ -157,6 +157,16 @@ impl Progress {
         self.tally.rate = (processed * 1_000).checked_div(millis).unwrap_or(0);
     }
 
+    /// Whether an application has processed anything at all, or is done with it.
+    #[must_use]
+    pub fn has_worked(&self, app: &AppTable) -> bool {
+        let is_its = |(group, topic, _): &(Arc<str>, TopicName, i32)| {
+            *group == app.group && app.input.contains(topic)
+        };
+        let mut done = self.committed.iter().filter(|(_, offset)| **offset > 0);
+        self.processed.keys().any(is_its) || done.any(|(place, _)| is_its(place))
+    }
+
     /// An input of an application that it has not done with, although its highest acknowledged
     /// offset is `highest`.
     #[must_use]

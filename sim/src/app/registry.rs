@@ -81,11 +81,6 @@ impl Registry {
         self.makes.get(name).cloned()
     }
 
-    /// The names of which a promise is made, sorted.
-    pub fn promised(&self) -> impl Iterator<Item = &str> {
-        self.makes.keys().map(|name| &**name)
-    }
-
     #[must_use]
     pub fn app(&self, name: &str) -> Option<Box<dyn AppKind>> {
         self.apps.get(name).cloned()

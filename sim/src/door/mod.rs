@@ -42,8 +42,19 @@ pub struct Simulation {
     registry: Registry,
     invariants: Vec<Box<dyn Invariant>>,
     assignor: Option<CustomAssignor>,
+    /// What the scenario has to name.
+    added: Vec<(Added, String)>,
     /// Whether it has something that `sim run` does not know.
     has_own: bool,
+}
+
+/// What a user adds by a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Added {
+    App,
+    Feed,
+    Key,
+    Promise,
 }
 
 impl From<&str> for Simulation {
@@ -62,6 +73,7 @@ impl Simulation {
             registry: Registry::built_in(),
             invariants: Vec::new(),
             assignor: None,
+            added: Vec::new(),
             has_own: false,
         }
     }
@@ -78,7 +90,7 @@ impl Simulation {
     /// most once nothing twice (A2): see [`Simulation::promise`].
     ///
     /// # Panics
-    /// If there is an application of that name.
+    /// If there is an application of that name. A run panics if no `[[app]]` is of that kind.
     #[must_use]
     pub fn processor<P, F>(self, name: &str, make: F) -> Self
     where
@@ -103,24 +115,30 @@ impl Simulation {
         F: Fn(&ConsumedRecord) -> Vec<SendRecord> + Send + Sync + 'static,
     {
         self.registry.add_promise(name, Makes::new(due));
+        self.added.push((Added::Promise, name.into()));
         self
     }
 
     /// A key that an `[[app]]` of that name may have besides those of all: what it says is found by
     /// [`HostSetup::own`].
+    ///
+    /// # Panics
+    /// A run panics if no `[[app]]` is of that kind.
     #[must_use]
     pub fn key(mut self, name: &str, key: &str) -> Self {
         self.registry.add_key(name, key);
+        self.added.push((Added::Key, name.into()));
         self
     }
 
     /// An application that an `[[app]]` may name, whatever machine it is.
     ///
     /// # Panics
-    /// If there is an application of that name.
+    /// If there is an application of that name. A run panics if no `[[app]]` is of that kind.
     #[must_use]
     pub fn app(mut self, name: &str, kind: impl AppKind + 'static) -> Self {
         self.registry.add_app(name, Box::new(kind));
+        self.added.push((Added::App, name.into()));
         self.has_own = true;
         self
     }
@@ -128,10 +146,11 @@ impl Simulation {
     /// A workload that a `[[feed]]` may name.
     ///
     /// # Panics
-    /// If there is a feed of that name.
+    /// If there is a feed of that name. A run panics if no `[[feed]]` is of that kind.
     #[must_use]
     pub fn feed(mut self, name: &str, feed: impl Feed) -> Self {
         self.registry.add_feed(name, Box::new(feed));
+        self.added.push((Added::Feed, name.into()));
         self.has_own = true;
         self
     }
@@ -153,14 +172,20 @@ impl Simulation {
     }
 
     /// # Panics
-    /// If the scenario cannot be read, or a promise cannot be kept in it.
+    /// If the scenario cannot be read, has no place for what was added, or nobody can judge a
+    /// promise in it.
     fn scenario(&self) -> Arc<Scenario> {
         let scenario = match Scenario::load_with(&self.file, &self.overrides, &self.registry) {
             Ok(scenario) => Arc::new(Scenario { assignor: self.assignor, ..scenario }),
             Err(error) => panic!("{error}"),
         };
-        for name in self.registry.promised() {
-            if let Some(wrong) = unjudged(&scenario, name) {
+        for (added, name) in &self.added {
+            if let Some(wrong) = unnamed(&scenario, *added, name) {
+                panic!("{}({name:?}): {wrong}", added.word());
+            }
+            if *added == Added::Promise
+                && let Some(wrong) = unjudged(&scenario, name)
+            {
                 panic!("promise({name:?}): {wrong}");
             }
         }
@@ -286,12 +311,37 @@ impl Simulation {
     }
 }
 
+impl Added {
+    /// The method that adds it.
+    const fn word(self) -> &'static str {
+        match self {
+            Added::App => "app",
+            Added::Feed => "feed",
+            Added::Key => "key",
+            Added::Promise => "promise",
+        }
+    }
+}
+
+/// Why what was added by that name is never looked at.
+fn unnamed(scenario: &Scenario, added: Added, name: &str) -> Option<String> {
+    let (table, is_named) = match added {
+        Added::Feed => ("feed", scenario.feeds.iter().any(|feed| *feed.name == *name)),
+        Added::App | Added::Key | Added::Promise => {
+            ("app", scenario.apps.iter().any(|app| *app.name == *name))
+        }
+    };
+    (!is_named).then(|| {
+        format!(
+            "no [[{table}]] of the scenario is of that kind, so that a run would prove nothing of \
+             it: give one kind = {name:?}, or take it out here"
+        )
+    })
+}
+
 /// Why nobody can judge what is promised of an application of that name.
 fn unjudged(scenario: &Scenario, name: &str) -> Option<String> {
-    let mut apps = scenario.apps.iter().filter(|app| *app.name == *name).peekable();
-    if apps.peek().is_none() {
-        return Some("no [[app]] of the scenario is of that kind".into());
-    }
+    let apps = scenario.apps.iter().filter(|app| *app.name == *name);
     let writes = |app: &AppTable, topic: &TopicName| {
         app.output.contains(topic)
             || app.changelog.as_ref() == Some(topic)

@@ -92,12 +92,42 @@ fn what_would_pass_or_judge_nothing_is_refused() {
     assert_eq!(why(|| drop(lost().processor("copy", |_| Lost))), twice);
     let twice = "there is a feed \"tickets\" already: name yours otherwise";
     assert_eq!(why(|| drop(lost().feed("tickets", Clocked))), twice);
-    let other = "promise(\"clerk\"): no [[app]] of the scenario is of that kind";
-    assert_eq!(why(|| drop(lost().promise("clerk", |_| Vec::new()).run(7))), other);
+    let unnamed = |word: &str, table: &str| {
+        format!(
+            "{word}(\"clerk\"): no [[{table}]] of the scenario is of that kind, so that a run \
+             would prove nothing of it: give one kind = \"clerk\", or take it out here"
+        )
+    };
+    let promise = || lost().promise("clerk", |_| Vec::new());
+    assert_eq!(why(|| drop(promise().run(7))), unnamed("promise", "app"));
+    assert_eq!(why(|| lost().processor("clerk", |_| Lost).check(7..8)), unnamed("app", "app"));
+    assert_eq!(why(|| lost().key("clerk", "queue").check(7..8)), unnamed("key", "app"));
+    assert_eq!(why(|| lost().feed("clerk", Clocked).check(7..8)), unnamed("feed", "feed"));
     let known = simulation("tickets").0.promise("tickets", |_| Vec::new());
     let other = "promise(\"tickets\"): that kind is no processor of one's own: it says itself \
                  what it owes";
     assert_eq!(why(|| drop(known.run(7))), other);
+}
+
+#[test]
+fn a_run_in_which_an_application_had_nothing_to_do_is_not_held() {
+    let fed = |topic: &str, required: &str| {
+        let (simulation, path) = simulation("idle");
+        let text = std::fs::read_to_string(&path).expect("it was just written");
+        let text = text
+            .replace("processed >= 1000000", required)
+            .replace("[[feed]]", "[[topics]]\nname = \"other\"\n[[feed]]")
+            .replace("topic = \"in\"", &format!("topic = {topic:?}"));
+        std::fs::write(&path, text).expect("there is a place for temporary files");
+        simulation.processor("idle", |_| Does(|_, context| context.ack())).run(7)
+    };
+    let why = "the idle processed nothing: nothing lies in its input in";
+    let idle = fed("other", "leaders >= 1");
+    assert_eq!((idle.verdict, &*idle.why), (Verdict::Undecided, why), "{idle:?}");
+    let wanted = fed("other", "processed >= 0");
+    assert_eq!(wanted.verdict, Verdict::Held, "the scenario says that it may be: {wanted:?}");
+    let busy = fed("in", "leaders >= 1");
+    assert_eq!(busy.verdict, Verdict::Held, "{busy:?}");
 }
 
 /// A processor that does nothing but that.
@@ -123,6 +153,7 @@ fn owing(delivery: &str, does: fn(&ConsumedRecord, &mut Context<'_>)) -> Simulat
         "# Each is copied.\nrequire = [\"processed >= 20\"]\n\
          [workload]\nproducers = 0\nconsumers = 0\n[phases]\nsafety = \"15s\"\n\
          [[topics]]\nname = \"in\"\n[[topics]]\nname = \"out\"\n\
+         [[topics]]\nname = \"log\"\n\
          [[feed]]\nkind = \"tickets\"\ntopic = \"in\"\n\
          [[app]]\nkind = \"mine\"\ninput = \"in\"\noutput = \"out\"\n\
          delivery = \"{delivery}\"\ninstances = 2\nsession.timeout.ms = 6000\n\
@@ -162,6 +193,12 @@ fn what_a_processor_promises_is_judged_as_its_mode_has_it() {
         });
         let broken = if mode == "at-least-once" { vec![] } else { vec!["A2"] };
         assert_eq!(doubled.run(1).broken(), broken, "{mode}");
+
+        let elsewhere = owing(mode, |record, context| {
+            context.emit(copied(record));
+            context.emit(SendRecord { topic: "log".into(), ..copied(record) });
+        });
+        assert_eq!(elsewhere.run(1).broken(), ["A2"], "{mode}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Feeds send when they are due; what they were told is acknowledged is to be read.
 
 use super::{Run, Token};
-use crate::scenario::script::{Action, NodeExpr, Role, Who};
+use crate::scenario::script::{Action, NodeExpr, Part, Role, Who};
 
 impl Run {
     /// Every feed begins to send.
@@ -49,6 +49,33 @@ impl Run {
             }
         }
         self.unprocessed_by_itself()
+    }
+
+    /// An application of which the run proves nothing, as it has processed nothing; unless the
+    /// scenario asks for no more. How much of its input it has time for, the scenario may say for
+    /// all of its applications at once.
+    pub(super) fn idle_app(&self) -> Option<String> {
+        let mut required = self.scenario.require.iter().chain(&self.scenario.atlas.require);
+        let required = required.find(|required| required.name.starts_with("processed"));
+        if required.is_some_and(|required| required.at_least == 0) {
+            return None;
+        }
+        let checkers = self.watch.checkers.as_ref()?;
+        let (view, parts) = (self.view(), self.partitions());
+        let idle = self.scenario.apps.iter().filter(|app| !self.watch.apps.has_worked(app));
+        idle.filter_map(|app| {
+            let last = |part: &Part| checkers.last_visible(view.id(part)?);
+            let mut parts = parts.iter().filter(|part| app.input.contains(&part.topic));
+            let inputs: Vec<&str> = app.input.iter().map(|topic| &**topic).collect();
+            let inputs = inputs.join(", ");
+            let why = match (parts.any(|part| last(part).is_some()), required) {
+                (false, _) => format!("nothing lies in its input {inputs}"),
+                (true, None) => format!("it had too little time for its input {inputs}"),
+                (true, Some(_)) => return None,
+            };
+            Some(format!("the {} processed nothing: {why}", app.name))
+        })
+        .next()
     }
 
     /// What one application has sent to another, or to itself (a message that goes round once

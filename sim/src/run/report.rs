@@ -212,6 +212,11 @@ impl Run {
                 return;
             }
         }
+        if let Some(idle) = self.idle_app() {
+            report.verdict = Verdict::Undecided;
+            report.why = idle;
+            return;
+        }
         let idle = |fault: &Fault| self.world.delivered_faults().get(*fault) == 0;
         if let Some(fault) = self.scenario.asks_for().into_iter().find(idle) {
             report.verdict = Verdict::Undecided;
