@@ -294,7 +294,7 @@ fn app(
         input: topics(&mut table, "input", around)?,
         output: topics(&mut table, "output", around)?,
         changelog: changelog(&mut table, around)?,
-        group: table.string("group")?.unwrap_or_else(|| name.clone()).into(),
+        group: table.word("group")?.unwrap_or_else(|| name.clone()).into(),
         is_static: table.boolean("static")?.unwrap_or(false),
         format: format(&mut table, &name, kind.formats())?,
         topics: around.topics.iter().map(|topic| topic.name.clone()).collect(),

@@ -1,6 +1,7 @@
 #![doc = include_str!("language.md")]
 
 mod asks;
+mod contradiction;
 mod draw;
 mod faults;
 pub mod group;

@@ -11,6 +11,7 @@ use seedlog::defect::{Defect, Defects};
 use seedlog::ids::TopicName;
 use seedlog::time::Duration;
 
+use super::contradiction::{contradictions, place_of_setting};
 use super::draw::Draw;
 use super::faults::faults;
 use super::group::{CommitMode, GroupWork};
@@ -241,56 +242,6 @@ fn keep_small(text: &Text, cluster: &Cluster, broker: &mut BrokerConfig) {
     if !given("transaction.state.log.replication.factor") {
         broker.transaction_log_replication_factor = factor;
     }
-}
-
-/// Where the text itself gives a setting.
-fn place_of_setting(text: &Text, section: &'static str, name: &str) -> Option<Place> {
-    let table = Table::root(text).table(section).ok()??;
-    let found = table.settings().into_iter().find(|(_, key, _)| key == name);
-    found.map(|(place, ..)| place)
-}
-
-/// Settings that are sound one by one, and not together.
-fn contradictions(text: &Text, scenario: &Scenario) -> Result<(), Error> {
-    let Scenario { producer, broker, .. } = scenario;
-    if scenario.consumer.auto_offset_reset == OffsetReset::None {
-        let place = place_of_setting(text, "consumer", "auto.offset.reset");
-        let (place, name) = (place.unwrap_or(text.root.place), "consumer.auto.offset.reset");
-        let cure = "nobody would ever begin to read: take earliest or latest";
-        return Err(text.error(place, name, "none".into(), cure));
-    }
-    let wrong = |name: &str, what: String, cure: &str| {
-        let place = place_of_setting(text, "producer", name).unwrap_or(text.root.place);
-        Err(text.error(place, &format!("producer.{name}"), what, cure))
-    };
-    if producer.enable_idempotence && producer.max_in_flight > 5 {
-        let what = format!("{} in flight with idempotence", producer.max_in_flight);
-        let cure = "brokers remember five batches of a producer: lower it";
-        return wrong("max.in.flight.requests.per.connection", what, cure);
-    }
-    if producer.sequence_max != broker.sequence_max {
-        let what = format!("{}, but {} at brokers", producer.sequence_max, broker.sequence_max);
-        let cure = "set broker.producer.sequence.max to the same";
-        return wrong("producer.sequence.max", what, cure);
-    }
-    // A batch that is on its way before another one that is remembered must not bear its numbers.
-    let numbered = producer.max_in_flight.saturating_add(5);
-    if producer.enable_idempotence && producer.sequence_max.unsigned_abs() < numbered - 1 {
-        let what = format!("numbers from 0 to {}", producer.sequence_max);
-        let cure = format!(
-            "brokers remember five batches, {} are on their way: take no less than {}",
-            producer.max_in_flight,
-            numbered - 1
-        );
-        return wrong("producer.sequence.max", what, &cure);
-    }
-    let least = producer.linger.saturating_add(producer.request_timeout);
-    if producer.delivery_timeout < least {
-        let what = format!("{} ms", producer.delivery_timeout.as_millis());
-        let cure = "take no less than linger.ms + request.timeout.ms";
-        return wrong("delivery.timeout.ms", what, cure);
-    }
-    Ok(())
 }
 
 /// How to mend a setting: its name, unless that is known.

@@ -120,6 +120,17 @@ impl<'t> Table<'t> {
         })
     }
 
+    /// A word, where settings may begin with the same key: `group`, and `group.protocol`.
+    ///
+    /// # Errors
+    /// If the value is there and neither text nor a table.
+    pub fn word(&mut self, key: &'static str) -> Result<Option<String>, Error> {
+        match self.entries.get(key).map(|value| &value.kind) {
+            Some(Kind::Table(_)) => Ok(None),
+            Some(_) | None => self.string(key),
+        }
+    }
+
     /// # Errors
     /// If the value is there and no string.
     pub fn string(&mut self, key: &'static str) -> Result<Option<String>, Error> {
