@@ -36,7 +36,7 @@ use rustc_hash::FxBuildHasher;
 use seedlog::config::{IsolationLevel, OffsetReset};
 use seedlog::ids::{NodeId, Offset, PartitionId, TopicId, TopicName};
 use seedlog::metadata::Image;
-use seedlog::time::Instant;
+use seedlog::time::{Duration, Instant};
 
 use application::Applications;
 #[cfg(test)]
@@ -73,6 +73,9 @@ pub struct CheckSettings {
     pub isolation: IsolationLevel,
     /// Where consumers begin that have no place.
     pub reset: OffsetReset,
+    /// So long a transaction may be ongoing: a producer's time for it, and until its coordinator
+    /// has noticed that it is over.
+    pub transaction_limit: Duration,
     /// Applications, and what they promise.
     pub pipelines: Vec<Pipeline>,
     /// Applications that promise something of records that nobody else knows.

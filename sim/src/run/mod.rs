@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use seedlog::config::{AcksSetting, OffsetReset};
 use seedlog::metadata::Image;
-use seedlog::time::millis;
+use seedlog::time::{Duration, millis};
 
 use crate::app::{Counted, Progress};
 use crate::check::{CheckSettings, Checkers, Pipeline, Promise, Promises};
@@ -304,7 +304,7 @@ impl Run {
 pub const PROMISES: [&str; 2] = ["L0", "S1"];
 
 /// How long a process that stopped itself stays down.
-const SUPERVISOR: seedlog::time::Duration = seedlog::time::Duration::from_secs(1);
+const SUPERVISOR: Duration = Duration::from_secs(1);
 
 /// All checkers, with those that applications bring.
 fn checkers(scenario: &Scenario, cluster: &Cluster) -> Checkers {
@@ -336,6 +336,14 @@ fn readers(scenario: &Scenario) -> Vec<Pipeline> {
     scenario.topics.iter().map(reader).collect()
 }
 
+/// The longest time that a producer of the scenario has for a transaction, and until its coordinator
+/// has noticed that it is over.
+fn transaction_limit(scenario: &Scenario) -> Duration {
+    let apps = scenario.apps.iter().map(|app| app.producer.transaction_timeout);
+    let longest = apps.fold(scenario.producer.transaction_timeout, Duration::max);
+    longest + scenario.broker.transaction_timeout_sweep_interval
+}
+
 fn check_settings(scenario: &Scenario, cluster: &Cluster) -> CheckSettings {
     let acks_all = scenario.producer.acks == AcksSetting::All;
     let idempotent = scenario.producer.enable_idempotence && acks_all;
@@ -355,6 +363,7 @@ fn check_settings(scenario: &Scenario, cluster: &Cluster) -> CheckSettings {
         elr_enabled: scenario.controller.eligible_leader_replicas,
         isolation: scenario.consumer.isolation_level,
         reset: scenario.consumer.auto_offset_reset,
+        transaction_limit: transaction_limit(scenario),
         pipelines: pipelines.collect(),
         duties: scenario.apps.iter().filter_map(|app| app.kind.duty(app)).collect(),
     }

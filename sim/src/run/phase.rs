@@ -295,10 +295,10 @@ impl Run {
         self.phase = Phase::Liveness { until, probes };
     }
 
-    /// There is no progress. A transaction that nobody ends is reason enough.
+    /// There is no progress. A transaction that nobody has ended in time is reason enough.
     fn stuck(&mut self, missing: String) {
-        let open = self.watch.checkers.as_ref().and_then(Checkers::open_transaction);
-        match open {
+        let checkers = self.watch.checkers.as_ref();
+        match checkers.and_then(Checkers::hanging_transaction) {
             Some(open) => {
                 let check = Check::NoHangingTransaction;
                 let detail = format!("{open}; {missing}");
@@ -377,11 +377,12 @@ impl Run {
 
     fn tick_drain(&mut self, until: Instant) {
         let pending = self.workload.pending();
-        let unread = self.workload.unread(&self.log_starts());
+        // What an application does not make is read by nobody: it comes first.
+        let unread = self.unprocessed();
+        let unread = unread.or_else(|| self.workload.unread(&self.log_starts()));
         let unread = unread.or_else(|| self.workload.unfinished());
         let checkers = self.watch.checkers.as_ref();
         let unread = unread.or_else(|| checkers.and_then(Checkers::open_transaction));
-        let unread = unread.or_else(|| self.unprocessed());
         if pending == 0 && unread.is_none() {
             if let Some(checkers) = &mut self.watch.checkers {
                 checkers.at(self.world.now(), self.world.events());

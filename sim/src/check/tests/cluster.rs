@@ -29,6 +29,8 @@ pub struct Cluster {
     script: Script,
     ends: BTreeMap<PartitionId, i64>,
     state: TransactionState,
+    /// Whose transitions the coordinator writes.
+    pub producer: ProducerId,
 }
 
 impl Deref for Cluster {
@@ -92,7 +94,8 @@ impl Cluster {
             script.note(B1, Event::LeaderStarted { partition: *id, leader_epoch, start });
         }
         script.expect_nothing();
-        Cluster { script, ends: BTreeMap::new(), state: TransactionState::Empty }
+        let (ends, state) = (BTreeMap::new(), TransactionState::Empty);
+        Cluster { script, ends, state, producer: PRODUCER }
     }
 
     /// Where the next record of a partition comes.
@@ -161,7 +164,7 @@ impl Cluster {
     fn transition(&self, epoch: i16, to: TransactionState, committed: bool) -> TransactionNote {
         TransactionNote {
             transactional_id: "t".into(),
-            producer_id: PRODUCER,
+            producer_id: self.producer,
             producer_epoch: ProducerEpoch(epoch),
             from: self.state,
             to,
@@ -173,7 +176,7 @@ impl Cluster {
         }
     }
 
-    /// The coordinator of producer 70 writes a transition, and notes that it has.
+    /// The coordinator writes a transition, and notes that it has.
     pub fn write(&mut self, epoch: i16, to: TransactionState) {
         let note = self.transition(epoch, to, false);
         self.note(B1, Event::Transaction(Arc::new(note)));

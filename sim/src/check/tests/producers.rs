@@ -75,7 +75,7 @@ fn refused(held: &[Bytes], sent: Bytes, later: u64) -> Vec<&'static str> {
         transactional_id: None,
         version: TransactionVersion::V2,
         acks: Acks::All,
-        timeout: seedlog::time::Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
         partitions: vec![ProducePartition { topic: topic.clone(), partition: 0, records }],
     });
     let (to, correlation) = (ConnId(1), CorrelationId(7));

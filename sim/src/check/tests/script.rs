@@ -59,6 +59,7 @@ impl Script {
             elr_enabled: true,
             isolation: IsolationLevel::ReadCommitted,
             reset: OffsetReset::Earliest,
+            transaction_limit: Duration::from_secs(30),
             pipelines: Vec::new(),
             duties: Vec::new(),
         };

@@ -249,6 +249,37 @@ fn t5_a_transaction_that_nobody_ends() {
 }
 
 #[test]
+fn t5_a_transaction_hangs_that_is_open_for_longer_than_it_can_be() {
+    let hangs = |t: &mut Cluster, seconds: u64| {
+        t.checkers.at(Instant::ZERO + Duration::from_secs(seconds), seconds);
+        t.checkers.hanging_transaction().is_some()
+    };
+    for decided in [false, true] {
+        let mut t = Cluster::new();
+        t.begin(0);
+        t.data(P0, 0, 0, &ids(&[1]));
+        if decided {
+            t.decide(1, true);
+        }
+        // Thirty seconds for its producer, ten until coordinators have settled.
+        let limit = if decided { 10 } else { 40 };
+        assert!(!hangs(&mut t, limit), "{decided}");
+        assert!(hangs(&mut t, limit + 1), "{decided}");
+    }
+    // One is aborted in time, another begins.
+    let mut t = Cluster::new();
+    t.begin(0);
+    t.data(P0, 0, 0, &ids(&[1]));
+    assert!(!hangs(&mut t, 35));
+    t.decide(1, false);
+    t.marker(P0, 1, false);
+    t.begin(1);
+    t.data(P0, 1, 0, &ids(&[1]));
+    assert!(!hangs(&mut t, 75) && t.checkers.open_transaction().is_some());
+    assert!(hangs(&mut t, 76));
+}
+
+#[test]
 fn t6_a_last_stable_offset_above_an_open_transaction() {
     let mut t = Cluster::new();
     t.begin(0);
@@ -315,6 +346,27 @@ fn t8_a_zombies_transaction_is_decided() {
     let mut t = Cluster::new();
     t.begin(0);
     successor(&mut t, 2);
+    t.decide(1, true);
+    assert_eq!(t.codes(), ["T8"]);
+}
+
+#[test]
+fn t8_a_zombie_goes_on_after_its_name_has_another_producer_id() {
+    let mut t = Cluster::new();
+    committed(&mut t);
+    t.producer = ProducerId(71);
+    t.begin(0);
+    t.data_of(ProducerId(71), P0, 0, 0, &[RecordId { source: 2, number: 1 }]);
+    t.expect_nothing();
+    t.data(P0, 1, 0, &ids(&[3]));
+    assert_eq!(t.codes(), ["T8"]);
+
+    let mut t = Cluster::new();
+    t.begin(0);
+    t.producer = ProducerId(71);
+    t.transit(0, TransactionState::Ongoing);
+    t.producer = PRODUCER;
+    t.expect_nothing();
     t.decide(1, true);
     assert_eq!(t.codes(), ["T8"]);
 }

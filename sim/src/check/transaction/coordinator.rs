@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use seedlog::event::{TransactionNote, TransactionState};
 use seedlog::ids::{LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, TopicName};
+use seedlog::time::Instant;
 
 use super::super::tally::{Check, Tally};
 use super::view::Closed;
@@ -41,6 +42,7 @@ struct Durable {
     producer: ProducerId,
     epoch: ProducerEpoch,
     offset: Offset,
+    since: Instant,
 }
 
 /// What a decision is about: the partitions of a producer.
@@ -171,7 +173,8 @@ impl Coordinators {
             return;
         }
         let (producer, epoch) = (note.producer_id, note.producer_epoch);
-        let durable = Durable { state: note.to, producer, epoch, offset: note.offset };
+        let (state, offset, since) = (note.to, note.offset, tally.now());
+        let durable = Durable { state, producer, epoch, offset, since };
         self.states.insert(Arc::clone(id), durable);
         let Some(commit) = note.to.decision() else { return };
         if self.decisions.len() > 2 * PRODUCERS {
@@ -187,6 +190,16 @@ impl Coordinators {
         if decisions.len() > REMEMBERED {
             decisions.pop_front();
         }
+    }
+
+    /// Whether a producer's transaction is ongoing in the committed log, and since when it is, or is
+    /// not.
+    #[must_use]
+    pub fn standing(&self, producer: ProducerId) -> (bool, Instant) {
+        let known = self.states.values().find(|known| known.producer == producer);
+        known.map_or((false, Instant::ZERO), |known| {
+            (known.state == TransactionState::Ongoing, known.since)
+        })
     }
 
     /// T2: the decision that a marker carries out. A marker that ends nothing may repeat an old

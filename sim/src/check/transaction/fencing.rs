@@ -1,6 +1,8 @@
 //! Producers that were replaced: T8.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use seedlog::event::TransactionNote;
 use seedlog::ids::{PartitionId, ProducerEpoch, ProducerId};
@@ -12,10 +14,32 @@ use super::super::tally::{Check, Tally};
 /// Producer ids remembered, the lowest forgotten first: ids are given in growing order.
 const REMEMBERED: usize = 1 << 12;
 
-/// The epoch that each producer id was last given with.
+/// What the successors of producers were given.
 #[derive(Clone, Debug, Default)]
 pub struct Fences {
+    /// The epoch that each producer id was last given with.
     epochs: BTreeMap<ProducerId, ProducerEpoch>,
+    /// The producer id that each transactional id has in the coordinators' log.
+    ids: BTreeMap<Arc<str>, ProducerId>,
+    /// Producer ids that were given up, each for that other: their epochs had run out, or nobody
+    /// knew their transactional id any more.
+    replaced: BTreeMap<ProducerId, ProducerId>,
+}
+
+/// What fences a producer.
+#[derive(Clone, Copy, Debug)]
+enum Fence {
+    Epoch(ProducerEpoch),
+    Id(ProducerId),
+}
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fence::Epoch(epoch) => write!(f, "epoch {epoch}"),
+            Fence::Id(producer) => write!(f, "producer id {producer}"),
+        }
+    }
 }
 
 impl Fences {
@@ -28,8 +52,26 @@ impl Fences {
         }
     }
 
-    fn is_fenced(&self, producer: ProducerId, epoch: ProducerEpoch) -> Option<ProducerEpoch> {
-        self.epochs.get(&producer).copied().filter(|fence| epoch < *fence)
+    /// The coordinators' log has a transactional id with that producer id. Every transaction of the
+    /// one before is over by then.
+    pub fn named(&mut self, note: &TransactionNote) {
+        let producer = note.producer_id;
+        if self.replaced.contains_key(&producer) {
+            return;
+        }
+        let before = self.ids.insert(Arc::clone(&note.transactional_id), producer);
+        if let Some(before) = before.filter(|before| *before != producer) {
+            self.replaced.insert(before, producer);
+        }
+        if self.replaced.len() > REMEMBERED {
+            self.replaced.pop_first();
+        }
+    }
+
+    fn fence(&self, producer: ProducerId, epoch: ProducerEpoch) -> Option<Fence> {
+        let by_id = self.replaced.get(&producer).copied().map(Fence::Id);
+        let later = self.epochs.get(&producer).copied().filter(|given| epoch < *given);
+        by_id.or(later.map(Fence::Epoch))
     }
 
     /// A transactional batch was committed. Markers stand between it and what was before the
@@ -42,12 +84,12 @@ impl Fences {
         tally: &mut Tally,
     ) {
         let (producer, epoch) = (header.producer_id, header.producer_epoch);
-        let fence = self.is_fenced(producer, epoch);
+        let fence = self.fence(producer, epoch);
         tally.expect(Check::Fencing, fence.is_none(), || {
             let fence = fence.map(|fence| fence.to_string()).unwrap_or_default();
             format!(
                 "{id}: producer {producer} adds {} with epoch {epoch}, after its successor was \
-                 given epoch {fence}",
+                 given {fence}",
                 batch.describe()
             )
         });
@@ -55,12 +97,12 @@ impl Fences {
 
     /// A decision on a transaction was committed.
     pub fn decided(&self, note: &TransactionNote, tally: &mut Tally) {
-        let fence = self.is_fenced(note.producer_id, note.producer_epoch);
+        let fence = self.fence(note.producer_id, note.producer_epoch);
         tally.expect(Check::Fencing, fence.is_none(), || {
             let fence = fence.map(|fence| fence.to_string()).unwrap_or_default();
             format!(
                 "{:?}: {:?} is decided with epoch {} of producer {}, after its successor was given \
-                 epoch {fence}",
+                 {fence}",
                 note.transactional_id, note.to, note.producer_epoch, note.producer_id
             )
         });

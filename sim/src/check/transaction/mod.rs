@@ -22,6 +22,7 @@ use seedlog::message::fetch::FetchResponse;
 use seedlog::metadata::Image;
 use seedlog::op::{Outcome, Position};
 use seedlog::record::BatchHeader;
+use seedlog::time::{Duration, Instant, millis};
 
 use super::Checkers;
 use super::ghost::{GhostBatch, GhostLog};
@@ -32,6 +33,10 @@ use super::tally::{Check, Tally};
 pub use client::{Decision, TransactionRef};
 use coordinator::Committed;
 pub use view::{Closed, Fate, View};
+
+/// So long coordinators may take to find each other and the leaders of partitions, when all is
+/// well.
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// Everything the oracle knows of transactions.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +64,10 @@ impl Transactions {
         if !header.is_control() {
             self.fences.appended(id, batch, header, tally);
         }
-        let mut closed = self.views.entry(id).or_default().committed(batch, header, records)?;
+        let mut closed = {
+            let view = self.views.entry(id).or_default();
+            view.committed(batch, header, records, tally.now())?
+        };
         let decided = self.coordinators.check_marker(id, named, &closed, tally);
         self.clients.closed(id, &closed, decided, tally);
         closed.decided = decided.map(|(_, at)| at);
@@ -237,6 +245,33 @@ impl Checkers {
         views.find_map(open)
     }
 
+    /// T5. A transaction that is open for longer than one can be: its producer has so long to end
+    /// it, and then its coordinator ends it; what is decided, or what no coordinator knows of, ends
+    /// at once.
+    #[must_use]
+    pub fn hanging_transaction(&self) -> Option<String> {
+        let now = self.tally.now();
+        let judged = |id: &PartitionId| self.partitions.get(id).is_some_and(|p| !p.excused);
+        let hangs = |producer: ProducerId, since: Instant| {
+            let (ongoing, changed) = self.transactions.coordinators.standing(producer);
+            let (since, allowed) = match ongoing {
+                true => (since, self.settings.transaction_limit),
+                false => (since.max(changed), Duration::ZERO),
+            };
+            now.since(since) > allowed + SETTLING
+        };
+        let views = self.transactions.views.iter().filter(|(id, _)| judged(id));
+        let mut open = views.flat_map(|(id, view)| view.all_open().map(move |open| (id, open)));
+        let (id, (producer, first, since)) =
+            open.find(|(_, (producer, _, since))| hangs(*producer, *since))?;
+        let for_ms = millis(now.since(since));
+        Some(format!(
+            "{id}: a transaction of producer {producer} is open since offset {first}, for {}.{:03}s",
+            for_ms / 1_000,
+            for_ms % 1_000
+        ))
+    }
+
     /// T5, T9: the run is over.
     pub(super) fn transactions_ended(&mut self) {
         if self.transactions.views.is_empty() {
@@ -287,6 +322,7 @@ impl Checkers {
             if note.to.decision().is_some() {
                 fences.decided(&note, &mut self.tally);
             }
+            fences.named(&note);
             if watched && note.to == TransactionState::PrepareCommit {
                 let id = |(topic, partition): &(TopicName, i32)| {
                     let topic = *self.image.names.get(topic)?;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use seedlog::ids::{Offset, ProducerEpoch, ProducerId};
 use seedlog::record::{BatchHeader, Control};
+use seedlog::time::Instant;
 
 use super::super::ghost::GhostBatch;
 use super::super::payload::RecordId;
@@ -37,6 +38,8 @@ pub struct View {
 #[derive(Clone, Debug)]
 pub struct Open {
     pub first: Offset,
+    /// When that was committed.
+    pub since: Instant,
     /// The epoch of its first batch, and of its last.
     pub epochs: (ProducerEpoch, ProducerEpoch),
     pub records: Vec<(RecordId, Offset)>,
@@ -56,12 +59,13 @@ pub struct Closed {
 }
 
 impl View {
-    /// A batch was committed. Gives what it ends.
+    /// A batch was committed, now. Gives what it ends.
     pub fn committed(
         &mut self,
         batch: &GhostBatch,
         header: &BatchHeader,
         records: &[(RecordId, Offset)],
+        now: Instant,
     ) -> Option<Closed> {
         let producer = header.producer_id;
         if !header.is_transactional() || producer == ProducerId::NONE {
@@ -72,7 +76,7 @@ impl View {
             let open = self.open.entry(producer).or_insert_with(|| {
                 self.firsts.insert(first, producer);
                 let epoch = header.producer_epoch;
-                Open { first, epochs: (epoch, epoch), records: Vec::new() }
+                Open { first, since: now, epochs: (epoch, epoch), records: Vec::new() }
             });
             open.epochs.1 = header.producer_epoch;
             open.records.extend_from_slice(records);
@@ -122,6 +126,11 @@ impl View {
     #[must_use]
     pub fn first_open(&self) -> Option<(Offset, ProducerId)> {
         self.firsts.first_key_value().map(|(first, producer)| (*first, *producer))
+    }
+
+    /// All open transactions: whose, where each begins, and since when.
+    pub fn all_open(&self) -> impl Iterator<Item = (ProducerId, Offset, Instant)> {
+        self.open.iter().map(|(producer, open)| (*producer, open.first, open.since))
     }
 
     /// No replica has what was committed below `start` any more.
