@@ -181,8 +181,8 @@ impl Progress {
         let committed = self.committed.get(&key).copied().unwrap_or(0);
         (app.input.contains(topic) && committed <= highest).then(|| {
             format!(
-                "group {} of the {} has committed offset {committed} of {topic}-{partition}, \
-                 offset {highest} was acknowledged",
+                "group {} of the {} has come to {topic}-{partition} offset {committed} and no \
+                 further: up to offset {highest} all was acknowledged",
                 app.group, app.name
             )
         })

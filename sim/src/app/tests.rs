@@ -368,7 +368,7 @@ fn a_feed_repeats_until_it_is_acknowledged_and_an_idle_application_is_found() {
     assert!(report.consumed >= feeder.made);
     // Whoever does nothing with what is acknowledged has made no progress.
     assert_eq!((report.verdict, report.broken()), (Verdict::Violated, vec!["L0".to_string()]));
-    let idle = "group idle of the idle has committed offset 0 of in-0, ";
+    let idle = "group idle of the idle has come to in-0 offset 0 and no further: ";
     assert!(report.findings[0].detail.starts_with(idle), "{report:?}");
 }
 

@@ -228,6 +228,21 @@ fn a_broken_promise_is_told_with_what_the_applications_did() {
 }
 
 #[test]
+fn an_application_that_makes_no_progress_is_told_with_its_record_and_the_error() {
+    let large = owing("exactly-once", |record, context| {
+        let value = if record.offset.0 == 5 { vec![0; 200_000] } else { Vec::new() };
+        context.emit(SendRecord { value: Some(value.into()), ..copied(record) });
+    });
+    let large = large.set("topic.max.message.bytes=100000");
+    let report = large.run(1);
+    assert_eq!(report.broken(), ["L0"], "what is aborted and begun again does not hang");
+    let story = around(large.begin(&large.scenario(), 1), &report);
+    for told in [" works on in-0 offset 5 ", " is answered MESSAGE_TOO_LARGE to its Produce"] {
+        assert!(story.iter().any(|line| line.contains(told)), "{told}: {story:#?}");
+    }
+}
+
+#[test]
 fn a_run_is_traced_to_its_end() {
     let mut text = String::new();
     let report = owing("at-least-once", |record, context| context.emit(copied(record)))

@@ -10,6 +10,7 @@ mod evaluate;
 mod feeding;
 mod phase;
 mod recording;
+mod refused;
 mod report;
 mod script;
 mod story;

@@ -1,17 +1,18 @@
 //! What the applications of a run did before a promise of theirs was broken, in a few lines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use seedlog::event::{ApplicationNote, Event, OffsetNote, TransactionNote, WorkedNote};
 use seedlog::ids::{Offset, TopicName};
-use seedlog::machine::Effect;
+use seedlog::machine::{Effect, Input};
 use seedlog::op::{Rebalance, SendRecord};
 use seedlog::time::millis;
 
 use super::Finding;
+use super::refused::refused;
 use crate::cluster::Process;
 use crate::scenario::script::{Role, Who};
 use crate::world::{Lifecycle, ProcessId, World};
@@ -21,6 +22,10 @@ const RECORDS: usize = 16;
 const LIVES: usize = 12;
 const MOVES: usize = 8;
 const COMMITS: usize = 8;
+const REFUSALS: usize = 6;
+
+/// What clients were refused for no longer than that is told of one that makes no progress.
+const RECENT_MS: i64 = 30_000;
 
 /// Keeps a line of whatever applications, and those around them, did.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ enum About {
     Move,
     /// Something was made final, or taken back: also, up to which offset of a partition.
     Commit { past: Option<(String, i64)> },
+    /// A client's request was answered by an error, at that simulated time.
+    Refusal { ms: i64, what: String },
 }
 
 impl Story {
@@ -75,6 +82,24 @@ impl Story {
             Lifecycle::Wiped => "has an empty disk",
         };
         self.tell(world, process, what, About::Life);
+    }
+
+    pub fn delivered(
+        &mut self,
+        world: &World<Process>,
+        process: ProcessId,
+        who: Who,
+        input: &Input,
+    ) {
+        let Input::Response { response, .. } = input else { return };
+        if who.role != Role::App && who.role != Role::Feed {
+            return;
+        }
+        let Some(error) = refused(response) else { return };
+        let told = format!("is answered {error} to its {}", response.api().name());
+        let ms = millis(world.now().since(seedlog::time::Instant::ZERO));
+        let what = format!("{} {told}", world.name(process));
+        self.tell(world, process, &told, About::Refusal { ms, what });
     }
 
     pub fn effects(
@@ -157,14 +182,25 @@ impl Story {
     #[must_use]
     pub fn told(&self, finding: &Finding, key: Option<&Bytes>) -> Vec<String> {
         let (named, others) = self.records(&finding.detail, key);
-        let mut told = newest(&named, RECORDS / 2).to_vec();
-        told.extend(newest(&others, RECORDS - told.len()));
+        let is_stuck = finding.code == "L0";
+        let mut told: Vec<&Line> = Vec::new();
+        if is_stuck {
+            // The record where it stands again and again, and those that it would do along with it.
+            told.extend(newest(&named, RECORDS / 4));
+            told.extend(self.beyond(&finding.detail, RECORDS - told.len()));
+        } else {
+            told.extend(newest(&named, RECORDS / 2));
+            told.extend(newest(&others, RECORDS - told.len()));
+        }
         let events = || told.iter().map(|line| line.event);
         let last = events().max().unwrap_or(u64::MAX);
         let within = (events().min().unwrap_or(0), last);
         told.extend(self.around(within, LIVES, |about| matches!(about, About::Life)));
         told.extend(self.around(within, MOVES, |about| matches!(about, About::Move)));
         told.extend(self.around(within, COMMITS, |about| matches!(about, About::Commit { .. })));
+        if is_stuck {
+            told.extend(self.refusals(finding.at_ms));
+        }
         // The lines lie in the order in which they were told.
         told.sort_by_key(|line| std::ptr::from_ref::<Line>(line));
         told.dedup_by(|a, b| std::ptr::eq(*a, *b));
@@ -195,12 +231,40 @@ impl Story {
                         named.push(line);
                     }
                 }
-                About::Commit { past: None } | About::Life | About::Move => {}
+                About::Commit { past: None }
+                | About::Life
+                | About::Move
+                | About::Refusal { .. } => {}
             }
         }
         let concerns = |keys: &[Bytes]| keys.iter().any(|key| sought.contains(key));
         others.retain(|(_, keys)| concerns(keys));
         (named, others.into_iter().map(|(line, _)| line).collect())
+    }
+
+    /// The last work on each of the records that follow the place which a text names, the nearest.
+    fn beyond(&self, detail: &str, most: usize) -> Vec<&Line> {
+        let mut last: BTreeMap<i64, &Line> = BTreeMap::new();
+        for line in &self.lines {
+            let About::Record { words, .. } = &line.about else { continue };
+            for (place, offset) in words.iter().filter_map(|word| word.rsplit_once(' ')) {
+                let at = number_after(detail, &format!("{place} "));
+                if let Some(offset) = at.and_then(|at| offset.parse().ok().filter(|o| *o > at)) {
+                    last.insert(offset, line);
+                }
+            }
+        }
+        last.into_values().take(most).collect()
+    }
+
+    /// What clients were refused last, each kind of refusal once, before a finding of that time.
+    fn refusals(&self, found_ms: i64) -> Vec<&Line> {
+        let mut seen = BTreeSet::new();
+        let newest = self.lines.iter().rev().filter(|line| match &line.about {
+            About::Refusal { ms, what } => *ms >= found_ms - RECENT_MS && seen.insert(what),
+            About::Record { .. } | About::Life | About::Move | About::Commit { .. } => false,
+        });
+        newest.take(REFUSALS).collect()
     }
 
     /// Lines of a kind: what led to the events of that range, what came between, and then what
@@ -250,7 +314,7 @@ fn quote(bytes: &Bytes) -> String {
         return text.to_owned();
     }
     // What bytes print is ASCII.
-    format!("{}..\"", &text[..LONGEST])
+    format!("{}..\" ({} bytes)", &text[..LONGEST], bytes.len())
 }
 
 fn told_of(bytes: Option<&Bytes>) -> String {
@@ -352,6 +416,28 @@ mod tests {
             "1 2 21 22 23 30",
             "it was never given"
         );
+    }
+
+    #[test]
+    fn what_makes_no_progress_is_told_with_what_it_was_refused_last() {
+        let refusal = |ms, what: &str| About::Refusal { ms, what: what.into() };
+        let lines = vec![
+            line(10, refusal(69_999, "long ago")),
+            line(20, work(3, "k")),
+            line(21, work(2, "k")),
+            line(22, work(4, "other")),
+            line(23, work(4, "other")),
+            line(30, refusal(80_000, "too large")),
+            line(40, refusal(90_000, "moved")),
+            line(50, refusal(99_000, "too large")),
+        ];
+        let story = Story { groups: Vec::new(), lines };
+        let told = |code: &str| {
+            let detail = "group g of the app has come to in-0 offset 3 and no further";
+            story.told(&Finding { code: code.into(), at_ms: 100_000, ..finding(detail) }, None)
+        };
+        assert_eq!(told("L0").join(" "), "20 23 40 50");
+        assert_eq!(told("U1").join(" "), "20 21");
     }
 
     #[test]

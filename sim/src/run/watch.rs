@@ -95,6 +95,9 @@ impl Observer<Process> for Watch {
         if let Some(trace) = &mut self.trace {
             trace.delivered(world, process, input);
         }
+        if let Some(story) = &mut self.story {
+            story.delivered(world, process, self.cluster.who(process), input);
+        }
         let node = self.cluster.node(process);
         let Some(checkers) = &mut self.checkers else { return };
         checkers.at(world.now(), world.events());
