@@ -9,13 +9,13 @@ use core::mem::take;
 use crate::client::app::AppSetup;
 use crate::client::app::claim::Claims;
 use crate::client::app::commit::Commit;
-use crate::client::app::lane::{Lane, Order};
+use crate::client::app::lane::{Entry, Lane, Order, Work};
 use crate::client::app::membership::Membership;
 use crate::client::app::processor::Processor;
 use crate::client::app::restore::Restore;
 use crate::client::app::task::{Resend, TaskRef};
 use crate::client::app::transaction::Transaction;
-use crate::config::Delivery;
+use crate::config::{AppConfig, Delivery};
 use crate::defect::Defect;
 use crate::event::{ApplicationNote, Counters};
 use crate::ids::{Offset, TopicName};
@@ -270,10 +270,26 @@ impl<P: Processor> Engine<P> {
 
     /// The invariants of what it holds.
     pub fn check(&self) {
+        let order = self.order();
+        let (mut held, mut busy) = (0, 0);
         for lane in self.lanes.values() {
             lane.check();
             assert!(lane.ownership <= self.ownerships, "ownerships are counted");
+            held += lane.entries.len();
+            // Not as `Lane::busy` counts, on which the bound of it rests.
+            let at_work = |entry: &Entry| !matches!(entry.work, Work::Waiting { .. } | Work::Done);
+            for (index, entry) in lane.entries.iter().enumerate().filter(|(_, e)| at_work(e)) {
+                busy += 1;
+                let follows = |first: &Entry| {
+                    first.work != Work::Done && first.record.key == entry.record.key
+                };
+                let overtakes = order == Order::Key && lane.entries.range(..index).any(follows);
+                assert!(!overtakes, "a record waits for those before it with its key");
+            }
         }
+        let AppConfig { workers, buffered_records, .. } = self.setup.config;
+        assert!(held <= buffered_records, "no more is held than there is room for");
+        assert!(order == Order::Transaction || busy <= workers, "a worker has one record");
         self.processor.check();
     }
 }
