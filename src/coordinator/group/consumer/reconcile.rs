@@ -115,6 +115,14 @@ mod tests {
                 &[],
                 at(5, Stable, &[0, 2], &[]),
             ),
+            // It gave up what it had to, and must give up more: an epoch further all the same.
+            (
+                at(3, UnrevokedPartitions, &[0, 1], &[2]),
+                &[0],
+                Some(&both),
+                &[],
+                at(4, UnrevokedPartitions, &[0], &[1]),
+            ),
             (
                 at(5, UnreleasedPartitions, &[0], &[]),
                 &[0, 1],

@@ -290,3 +290,15 @@ fn members_keep_the_offsets_of_topics_that_they_want_and_no_others() {
         assert_eq!(offset_of(&rig.ask(Request::OffsetFetch(request))), Ok(-1));
     }
 }
+
+#[test]
+fn metadata_of_a_commit_is_as_long_as_the_limit_and_no_longer() {
+    let mut rig = Rig::new();
+    for (length, expected) in [(4_096, ErrorCode::None), (4_097, ErrorCode::OffsetMetadataTooLarge)]
+    {
+        let metadata = Some("x".repeat(length).into());
+        let partitions = alloc::vec![CommittedPartition { metadata, ..orders(5) }];
+        let asked = OffsetCommitRequest { committer: nobody(), partitions };
+        assert_eq!(error(&rig.settle(Request::OffsetCommit(asked))), expected, "{length}");
+    }
+}

@@ -102,3 +102,34 @@ fn an_admin_removes_a_static_member_by_its_name() {
     assert_eq!(error(&rig.ask(leave("", Some("two")))), ErrorCode::None);
     assert_eq!(error(&rig.ask(heartbeat(&ids[1], 1))), ErrorCode::UnknownMemberId);
 }
+
+#[test]
+fn an_absent_static_member_stays_in_a_round_that_goes_on_without_it() {
+    let joins = |instance: &str, member: &str| {
+        Request::JoinGroup(JoinGroupRequest {
+            instance: Some(instance.into()),
+            session_timeout: Duration::from_secs(30),
+            rebalance_timeout: Duration::from_secs(5),
+            ..joins(member)
+        })
+    };
+    let mut rig = Rig::new();
+    let asked = [rig.send(joins("one", "")), rig.send(joins("two", ""))];
+    rig.pass(FIRST_ROUND);
+    let [one, two] = asked.map(|asked| joined(rig.answer(asked)).member);
+    rig.send(sync(&two, 1, &[]));
+    rig.send(sync(&one, 1, &[(&one, &[0]), (&two, &[1])]));
+    rig.commit();
+    let again = rig.send(joins("one", &one));
+    assert_eq!(rig.answer(again), None);
+    rig.pass(Duration::from_secs(5));
+    let answer = joined(rig.answer(again));
+    assert_eq!((answer.generation, answer.members.len()), (2, 2));
+    rig.send(sync(&one, 2, &[(&one, &[0]), (&two, &[1])]));
+    rig.commit();
+    // It comes back within its session, to the part that it has.
+    let back = joined(Some(rig.settle(joins("two", ""))));
+    assert_eq!(back.generation, 2);
+    let part = synced(Some(rig.ask(sync(&back.member, 2, &[]))));
+    assert_eq!(part.assignment, assignment(&[1]));
+}

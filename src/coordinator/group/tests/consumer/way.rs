@@ -88,6 +88,20 @@ fn a_member_that_does_not_give_up_in_time_is_fenced() {
 }
 
 #[test]
+fn a_new_coordinator_fences_who_does_not_give_up_what_the_last_one_asked_for() {
+    let mut rig = two();
+    beat(&mut rig, joins("c"));
+    assert_eq!(told(&beat(&mut rig, quiet("b", 2))), (2, Some(alloc::vec![2])));
+    rig.fail_over();
+    for _ in 0..5 {
+        rig.live(Duration::from_secs(5));
+        assert_eq!(told(&beat(&mut rig, holds("b", 2, &[2, 3]))).0, 2);
+    }
+    rig.live(Duration::from_secs(5));
+    assert_eq!(beat(&mut rig, quiet("b", 2)).error, ErrorCode::UnknownMemberId);
+}
+
+#[test]
 fn a_removal_that_the_log_refuses_is_tried_again() {
     let mut rig = two();
     rig.log.refuses = Some(ErrorCode::NotEnoughReplicas);
