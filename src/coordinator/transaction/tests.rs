@@ -1,3 +1,5 @@
+mod decisions;
+
 use std::format;
 use std::string::String;
 
