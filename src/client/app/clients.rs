@@ -355,6 +355,7 @@ mod tests {
     use crate::message::fetch::Isolation;
     use crate::message::offsets::{ListOffsetsPartition, ListOffsetsRequest, OffsetSpec};
     use crate::op::Op;
+    use crate::time::Duration;
 
     #[test]
     fn a_transactional_id_outlives_the_process_unless_it_is_drawn_at_random() {
@@ -410,5 +411,13 @@ mod tests {
         assert!(!exact.enable_auto_commit);
         let least = producer_setup(&setup(Delivery::AtLeastOnce), &mut Rng::from_number(1));
         assert_eq!(least.transactional_id, None);
+    }
+
+    #[test]
+    fn the_producer_has_the_settings_that_the_application_was_given() {
+        let mut setup = setup(Delivery::AtLeastOnce);
+        setup.producer.linger = Duration::from_millis(77);
+        let config = producer_setup(&setup, &mut Rng::from_number(1)).config;
+        assert_eq!(config, setup.producer);
     }
 }

@@ -1,5 +1,7 @@
 mod claim;
+mod counters;
 mod exactly_once;
+mod retry;
 mod store;
 mod table;
 

@@ -82,6 +82,8 @@ mod tests {
             rig.calls().iter().map(|call| call[..10].into()).collect()
         };
         assert_eq!(keys(&rig), ["send out b"]);
+        let retried = ApplicationNote::Retried { group: "g".into(), id: "t".into(), attempt: 1 };
+        assert_eq!(rig.notes, [retried]);
         rig.sent();
         assert_eq!(rig.calls(), [""; 0], "the commit waits for what comes first");
         rig.pass(Duration::from_millis(100));

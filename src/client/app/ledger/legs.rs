@@ -67,3 +67,24 @@ pub(super) fn is_sound(request: &LedgerRequest) -> bool {
         Action::Transfer { from, to, amount } => *amount > 0 && from != to,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_may_be_overdrawn_by_its_limit_and_what_it_gets_has_none() {
+        let (account, amount) = ("a".into(), 5);
+        let spend = Action::Spend { account, amount, funding: Some("f".into()) };
+        let transfer = Action::Transfer { from: "a".into(), to: "b".into(), amount };
+        let floors = |action: &Action, limit| -> Vec<Option<i64>> {
+            let request = LedgerRequest { id: "r".into(), action: action.clone() };
+            legs(&request, limit, false).iter().map(|change| change.floor).collect()
+        };
+        for limit in [0, 30] {
+            // A funding is never drawn on for more than it has.
+            assert_eq!(floors(&spend, limit), [Some(-limit), Some(0), None]);
+            assert_eq!(floors(&transfer, limit), [Some(-limit), None]);
+        }
+    }
+}

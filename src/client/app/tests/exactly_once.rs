@@ -94,6 +94,33 @@ fn whoever_is_fenced_takes_another_producer_before_it_asks_what_is_committed() {
 }
 
 #[test]
+fn after_a_commit_without_an_answer_it_goes_on_where_the_group_is() {
+    let mut rig = Rig::new(setup(Delivery::ExactlyOnce), copy());
+    rig.done(&Purpose::Init);
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1")].into());
+    rig.done(&Purpose::Begin);
+    rig.sent();
+    rig.pass(COMMIT);
+    rig.done(&Purpose::Offsets);
+    rig.done(&Purpose::EndCommit);
+    rig.polled([record(0, 6, "a", "2"), record(0, 7, "b", "3")].into());
+    rig.done(&Purpose::Begin);
+    rig.sent();
+    rig.sent();
+    rig.pass(COMMIT);
+    assert_eq!(rig.calls(), ["offsets 0@8 of \"m\" 1"]);
+    rig.done(&Purpose::Offsets);
+    let unknown = Outcome::Unknown(ErrorCode::RequestTimedOut);
+    rig.answer(|purpose| *purpose == Purpose::EndCommit, unknown);
+    rig.asks.retain(|ask| *ask != Ask::RenewProducer);
+    rig.pass(COMMIT);
+    rig.done(&Purpose::Init);
+    rig.answer(|purpose| *purpose == Purpose::Committed, committed(8));
+    assert_eq!(rig.calls(), ["seek 0 Offset(Offset(8))"], "6 is what it knows of itself");
+}
+
+#[test]
 fn a_membership_that_is_lost_takes_its_transaction_along() {
     let mut rig = Rig::new(setup(Delivery::ExactlyOnce), copy());
     rig.done(&Purpose::Init);
@@ -168,6 +195,24 @@ fn nothing_is_processed_before_the_changelog_is_read_to_its_end() {
     assert!(rig.asks.iter().any(fixed), "the changelog has the input's partitions");
 }
 
+/// The keys of the state.
+fn state(rig: &Rig<Count>) -> alloc::vec::Vec<&str> {
+    let keys = rig.engine.lanes.values().flat_map(|lane| lane.state.keys());
+    keys.map(|key| core::str::from_utf8(key).expect("keys are text")).collect()
+}
+
+#[test]
+fn what_the_changelog_has_removed_is_not_restored() {
+    let mut rig = counting();
+    rig.answer(|purpose| *purpose == Purpose::Ends, ends(4));
+    rig.done(&Purpose::RestoreAssign);
+    rig.done(&Purpose::RestoreSeek);
+    let removed = ConsumedRecord { value: None, ..record(0, 2, "a", "") };
+    let changes = [record(0, 0, "a", "x"), record(0, 1, "b", "x"), removed];
+    rig.answer(|purpose| *purpose == Purpose::RestorePoll, Outcome::Polled(changes.into()));
+    assert_eq!(state(&rig), ["b"]);
+}
+
 #[test]
 fn state_of_an_aborted_transaction_is_restored_anew() {
     let mut rig = counting();
@@ -184,4 +229,5 @@ fn state_of_an_aborted_transaction_is_restored_anew() {
     rig.done(&Purpose::EndAbort);
     let calls: alloc::vec::Vec<String> = rig.calls();
     assert_eq!(calls, ["committed? 1", "ends?"]);
+    assert_eq!(state(&rig), [""; 0], "only what was aborted has set it");
 }
