@@ -337,8 +337,8 @@ fn readers(scenario: &Scenario) -> Vec<Pipeline> {
     scenario.topics.iter().map(reader).collect()
 }
 
-/// The longest time that a producer of the scenario has for a transaction, and until its coordinator
-/// has noticed that it is over.
+/// The longest time that a producer of the scenario has for a transaction, and the time until its
+/// coordinator has noticed that this is over.
 fn transaction_limit(scenario: &Scenario) -> Duration {
     let apps = scenario.apps.iter().map(|app| app.producer.transaction_timeout);
     let longest = apps.fold(scenario.producer.transaction_timeout, Duration::max);

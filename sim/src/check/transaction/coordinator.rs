@@ -192,8 +192,7 @@ impl Coordinators {
         }
     }
 
-    /// Whether a producer's transaction is ongoing in the committed log, and since when it is, or is
-    /// not.
+    /// Whether a producer's transaction is ongoing in the committed log, and since when that is so.
     #[must_use]
     pub fn standing(&self, producer: ProducerId) -> (bool, Instant) {
         let known = self.states.values().find(|known| known.producer == producer);
