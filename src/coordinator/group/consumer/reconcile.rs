@@ -79,6 +79,7 @@ mod tests {
     fn a_member_gives_up_first_and_takes_what_is_free_after() {
         use MemberState::{Stable, UnreleasedPartitions, UnrevokedPartitions};
         let (none, both) = (set(&[]), set(&[0, 1]));
+        let again = at(3, UnrevokedPartitions, &[0, 1], &[2]);
         // From, target of epoch 5, owned, taken by others, to.
         let table = [
             (at(5, Stable, &[0], &[]), &[0][..], None, &[][..], at(5, Stable, &[0], &[])),
@@ -116,13 +117,7 @@ mod tests {
                 at(5, Stable, &[0, 2], &[]),
             ),
             // It gave up what it had to, and must give up more: an epoch further all the same.
-            (
-                at(3, UnrevokedPartitions, &[0, 1], &[2]),
-                &[0],
-                Some(&both),
-                &[],
-                at(4, UnrevokedPartitions, &[0], &[1]),
-            ),
+            (again, &[0], Some(&both), &[], at(4, UnrevokedPartitions, &[0], &[1])),
             (
                 at(5, UnreleasedPartitions, &[0], &[]),
                 &[0, 1],
