@@ -1,3 +1,5 @@
+mod own;
+
 use std::sync::Arc;
 
 use seedlog::machine::{Effects, Input, Machine};

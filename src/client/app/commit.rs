@@ -207,6 +207,9 @@ impl<P: Processor> Engine<P> {
             let Some(lane) = self.lanes.get_mut(&partition) else { continue };
             let committed = (found.offset != Offset::NONE).then_some(found.offset);
             lane.committed = committed;
+            // A transaction that is aborted has changed no state either (KIP-98); one whose end
+            // nobody has told may be committed.
+            lane.undo_from(committed);
             // Where the commit comes first, what it had accepted before is still worked on.
             let held = lane.entries.front().map(|entry| entry.record.offset);
             lane.done = committed.min(held.or(committed));

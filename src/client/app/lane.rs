@@ -25,6 +25,9 @@ pub(super) struct Lane {
     /// Where the group's committed offset is, as far as this ownership has moved it.
     pub committed: Option<Offset>,
     pub state: State,
+    /// What the open transaction has changed in a state that no changelog has: each record's keys,
+    /// in order, with the values that they had.
+    pub undo: Vec<(Offset, Bytes, Option<Bytes>)>,
     /// Whether the state is what the changelog says.
     pub restored: bool,
     pub right: Right,
@@ -84,6 +87,7 @@ impl Lane {
             done: None,
             committed: None,
             state: State::new(),
+            undo: Vec::new(),
             restored,
             right,
         }
@@ -117,6 +121,19 @@ impl Lane {
             let entry = self.entries.pop_front().expect("the front was just seen");
             self.done = Some(entry.record.offset.next());
         }
+    }
+
+    /// Takes back what records have changed that are not committed; none: no record is.
+    pub fn undo_from(&mut self, committed: Option<Offset>) {
+        while let Some((_, key, before)) =
+            self.undo.pop_if(|(offset, _, _)| committed.is_none_or(|at| *offset >= at))
+        {
+            match before {
+                Some(value) => drop(self.state.insert(key, value)),
+                None => drop(self.state.remove(&key)),
+            }
+        }
+        self.undo.clear();
     }
 
     /// Records whose effects are not all made.

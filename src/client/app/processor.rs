@@ -171,8 +171,10 @@ impl Context<'_> {
 
     /// Sets a value of the state of the record's partition; `None` removes it.
     ///
-    /// With exactly-once the change is part of the transaction, and of a changelog from which the
-    /// next owner of the partition restores it. Otherwise the state is lost with the partition.
+    /// With exactly-once the change is part of the transaction: if that is aborted, it is taken
+    /// back. With a changelog, too, the next owner of the partition restores it from there. Without
+    /// one the state is lost with the partition, in a crash or a rebalance, even if the partition
+    /// comes back here.
     pub fn set(&mut self, key: Bytes, value: Option<Bytes>) {
         let before = match value {
             Some(value) => self.state.insert(key.clone(), value),

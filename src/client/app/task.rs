@@ -5,6 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::take;
 
+use bytes::Bytes;
+
 use crate::client::app::claim::{fence, told};
 use crate::client::app::engine::{Ask, Engine, Partition, Purpose, Todo};
 use crate::client::app::lane::{Lane, Order, Work};
@@ -173,6 +175,7 @@ impl<P: Processor> Engine<P> {
         let is_done = wishes.again_after.is_none();
         if is_done {
             self.transaction.records += 1;
+            self.remember(task, wishes.changed);
         }
         for record in emitted {
             let purpose = Purpose::Send(task.clone(), record.clone());
@@ -180,6 +183,16 @@ impl<P: Processor> Engine<P> {
         }
         self.finish(task, todo);
         is_done
+    }
+
+    /// Keeps what a record has changed, where only this process can take it back.
+    fn remember(&mut self, task: &TaskRef, changed: Vec<(Bytes, Option<Bytes>)>) {
+        if !self.is_transactional() || self.has_changelog() {
+            return;
+        }
+        let lane = self.lanes.get_mut(&task.partition).expect("its record was just processed");
+        let undo = changed.into_iter().map(|(key, before)| (task.offset, key, before));
+        lane.undo.extend(undo);
     }
 
     pub(super) fn entry(&mut self, task: &TaskRef) -> Option<&mut super::lane::Entry> {

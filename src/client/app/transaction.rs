@@ -234,6 +234,7 @@ impl<P: Processor> Engine<P> {
                 for lane in self.lanes.values_mut() {
                     lane.settle();
                     lane.committed = lane.done;
+                    lane.undo.clear();
                 }
             }
             Outcome::Failed(_) if !is_fenced(outcome) => self.abort(todo),
@@ -280,6 +281,7 @@ impl<P: Processor> Engine<P> {
                     }
                 });
                 lane.settle();
+                lane.undo.clear();
             }
         } else {
             self.commit.want_back();

@@ -13,7 +13,7 @@ use crate::error::ErrorCode;
 use crate::ids::{LeaderEpoch, Offset, TopicRef};
 use crate::message::Response;
 use crate::message::offsets::{ListOffsetsResponse, ListedOffset};
-use crate::op::{ConsumedRecord, Op, Outcome, Position, Rebalance};
+use crate::op::{ConsumedRecord, Op, Outcome, Position, Rebalance, SendRecord};
 use crate::time::{Duration, Timestamp};
 
 const COMMIT: Duration = Duration::from_millis(100);
@@ -230,4 +230,74 @@ fn state_of_an_aborted_transaction_is_restored_anew() {
     let calls: alloc::vec::Vec<String> = rig.calls();
     assert_eq!(calls, ["committed? 1", "ends?"]);
     assert_eq!(state(&rig), [""; 0], "only what was aborted has set it");
+}
+
+/// Sends on what has a key that was not seen yet.
+#[derive(Clone)]
+struct First;
+
+impl Processor for First {
+    fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
+        let key = record.key.clone().expect("all records have a key");
+        if context.get(&key).is_none() {
+            let (topic, value) = ("out".into(), record.value.clone());
+            let (partition, headers, timestamp) = (None, [].into(), None);
+            let key = Some(key.clone());
+            context.emit(SendRecord { topic, partition, key, value, headers, timestamp });
+        }
+        context.set(key.clone(), None);
+        context.set(key, Some("seen".into()));
+    }
+}
+
+/// Without a changelog: `a` of record 5 is committed, `b` of record 6 is in an open transaction.
+fn seen() -> Rig<First> {
+    let mut rig = Rig::new(setup(Delivery::ExactlyOnce), First);
+    rig.done(&Purpose::Init);
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1")].into());
+    rig.done(&Purpose::Begin);
+    rig.sent();
+    rig.pass(COMMIT);
+    rig.done(&Purpose::Offsets);
+    rig.done(&Purpose::EndCommit);
+    rig.polled([record(0, 6, "b", "2"), record(0, 7, "a", "3")].into());
+    rig.done(&Purpose::Begin);
+    assert_eq!(rig.calls(), ["send out b=2"]);
+    rig
+}
+
+/// What the state has, and what is sent, when record 6 comes again, if it does.
+fn after(mut rig: Rig<First>, at: i64) -> (usize, alloc::vec::Vec<String>) {
+    rig.answer(|purpose| *purpose == Purpose::Committed, committed(at));
+    let state = rig.engine.lanes.values().map(|lane| lane.state.len()).sum();
+    rig.done(&Purpose::Seek);
+    rig.pass(COMMIT);
+    rig.polled([record(0, at, "b", "2")].into());
+    rig.done(&Purpose::Begin);
+    (state, rig.calls())
+}
+
+#[test]
+fn state_that_no_changelog_has_is_taken_back_with_the_transaction_and_no_further() {
+    let mut rig = seen();
+    let timed_out = Outcome::Failed(ErrorCode::RequestTimedOut);
+    rig.answer(|purpose| matches!(purpose, Purpose::Send(..)), timed_out);
+    rig.done(&Purpose::EndAbort);
+    assert_eq!(after(rig, 6), (1, ["send out b=2".into()].into()));
+}
+
+#[test]
+fn state_stays_with_a_transaction_that_turns_out_to_be_committed() {
+    let mut rig = seen();
+    rig.sent();
+    rig.pass(COMMIT);
+    rig.done(&Purpose::Offsets);
+    let unknown = Outcome::Unknown(ErrorCode::RequestTimedOut);
+    rig.answer(|purpose| *purpose == Purpose::EndCommit, unknown);
+    rig.asks.retain(|ask| *ask != Ask::RenewProducer);
+    rig.pass(COMMIT);
+    rig.done(&Purpose::Init);
+    assert_eq!(after(rig.clone(), 6), (1, ["send out b=2".into()].into()));
+    assert_eq!(after(rig, 8), (2, [].into()));
 }
