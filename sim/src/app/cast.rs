@@ -17,7 +17,7 @@ pub const STORE: &str = "store";
 /// The store of a scenario, if one of its applications wants one.
 #[must_use]
 pub fn store(apps: &[Arc<AppTable>], around: &Surroundings<'_>) -> Option<Arc<AppTable>> {
-    apps.iter().any(|app| app.kind.wants_store()).then(|| {
+    apps.iter().any(|app| app.store).then(|| {
         Arc::new(AppTable {
             name: STORE.into(),
             kind: around.registry.app(STORE).expect("every registry has a store"),
@@ -25,6 +25,7 @@ pub fn store(apps: &[Arc<AppTable>], around: &Surroundings<'_>) -> Option<Arc<Ap
             input: Vec::new(),
             output: Vec::new(),
             changelog: None,
+            store: false,
             group: STORE.into(),
             is_static: false,
             format: ValueFormat::Bytes,

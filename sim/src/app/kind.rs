@@ -21,7 +21,7 @@ pub struct HostSetup {
     /// From 1, among those of its `[[app]]`.
     pub instance: u32,
     pub bootstrap: Arc<[Endpoint]>,
-    /// The store that stands beside the brokers, if some application of the scenario wants one.
+    /// The store that stands beside the brokers, if the application has one.
     pub store: Option<Endpoint>,
     pub defects: Defects,
     /// What its `[[app]]` says.
@@ -85,7 +85,7 @@ pub trait AppKind: Send + Sync {
         ValueFormat::OPAQUE
     }
 
-    /// Whether it needs a store beside the brokers.
+    /// Whether it needs a store beside the brokers, whatever its `[[app]]` says.
     fn wants_store(&self) -> bool {
         false
     }

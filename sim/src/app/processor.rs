@@ -59,6 +59,7 @@ struct Addressed<P> {
     processor: P,
     kind: Arc<str>,
     topics: Arc<[TopicName]>,
+    has_store: bool,
 }
 
 impl<P> Addressed<P> {
@@ -91,7 +92,10 @@ impl<P: Processor> Processor for Addressed<P> {
     fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
         let client = Arc::clone(context.client());
         let who = || told(&self.kind, &client, record);
-        named(who, || self.processor.process(record, context));
+        named(who, || {
+            self.processor.process(record, context);
+            expect_store(self.has_store, context);
+        });
         self.look(record, context);
     }
 
@@ -104,7 +108,10 @@ impl<P: Processor> Processor for Addressed<P> {
     ) {
         let client = Arc::clone(context.client());
         let who = || told(&self.kind, &client, record);
-        named(who, || self.processor.answered(record, request, response, context));
+        named(who, || {
+            self.processor.answered(record, request, response, context);
+            expect_store(self.has_store, context);
+        });
         self.look(record, context);
     }
 
@@ -126,6 +133,14 @@ impl<P: Processor> Processor for Addressed<P> {
     fn check(&self) {
         named(|| format!("the {} in its check", self.kind), || self.processor.check());
     }
+}
+
+/// # Panics
+/// If a store is called that is not there.
+fn expect_store(has_store: bool, context: &Context<'_>) {
+    let cure = "say `store = true` in its [[app]]";
+    let is_there = has_store || context.called().is_none();
+    assert!(is_there, "it calls an external store, and has none: {cure}");
 }
 
 /// Who works on what.
@@ -155,7 +170,11 @@ pub fn host<P: Processor + Send + Sync + 'static>(
         changelog: table.changelog.clone(),
         store: setup.store.clone(),
     };
-    let processor =
-        Addressed { processor, kind: table.name.clone(), topics: Arc::clone(&table.topics) };
+    let processor = Addressed {
+        processor,
+        kind: table.name.clone(),
+        topics: Arc::clone(&table.topics),
+        has_store: setup.store.is_some(),
+    };
     Box::new(App::start(&Arc::new(client), processor, begin.seed, begin.now, out))
 }

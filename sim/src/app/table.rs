@@ -26,6 +26,8 @@ pub struct AppTable {
     pub output: Vec<TopicName>,
     /// Where it keeps its state, partition by partition as its input has them.
     pub changelog: Option<TopicName>,
+    /// Whether it has a store beside the brokers.
+    pub store: bool,
     pub group: Arc<str>,
     /// Whether its members have names that outlive them (KIP-345): those of their processes.
     pub is_static: bool,
@@ -294,6 +296,7 @@ fn app(
         input: topics(&mut table, "input", around)?,
         output: topics(&mut table, "output", around)?,
         changelog: changelog(&mut table, around)?,
+        store: table.boolean("store")?.unwrap_or(false),
         group: table.word("group")?.unwrap_or_else(|| name.clone()).into(),
         is_static: table.boolean("static")?.unwrap_or(false),
         format: format(&mut table, &name, kind.formats())?,
@@ -317,6 +320,7 @@ fn app(
         settings.insert(key, place);
     }
     settings.insert("changelog".into(), places.changelog);
+    app.store |= app.kind.wants_store();
     let named = app.config.delivery;
     app.config.delivery = app.kind.delivery().unwrap_or(named);
     if let Some((key, what, cure)) = useless(&app, named, |key| settings.contains_key(key)) {
@@ -391,8 +395,17 @@ fn set(
     if hosts || consumes || produces {
         return Ok(());
     }
-    let mut known =
-        vec!["kind", "instances", "input", "output", "changelog", "group", "static", "format"];
+    let mut known = vec![
+        "kind",
+        "instances",
+        "input",
+        "output",
+        "changelog",
+        "store",
+        "group",
+        "static",
+        "format",
+    ];
     known.extend(app.kind.keys());
     known.extend(own.iter().map(|name| &**name));
     known.extend(AppConfig::NAMES);

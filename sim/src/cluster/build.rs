@@ -270,7 +270,7 @@ fn setup(scenario: &Scenario, cluster: &Cluster, seed: Seed, process: ProcessId)
         })),
         Role::App | Role::Store => {
             let (table, instance) = scenario.cast(who).expect("its processes were counted");
-            let store = cluster.all(Role::Store).next().filter(|_| table.kind.wants_store());
+            let store = cluster.all(Role::Store).next().filter(|_| table.store);
             Setup::App(Arc::new(HostSetup {
                 client_id,
                 instance,

@@ -87,7 +87,8 @@ impl Simulation {
 
     /// A processor that an `[[app]]` may name as its kind: one is made for each process. Of what it
     /// makes nothing is known, but that it has processed what its group is done with (A1), and at
-    /// most once nothing twice (A2): see [`Simulation::promise`].
+    /// most once nothing twice (A2): see [`Simulation::promise`]. One that calls an external store
+    /// needs `store = true` in its `[[app]]`.
     ///
     /// # Panics
     /// If there is an application of that name. A run panics if no `[[app]]` is of that kind.

@@ -186,6 +186,12 @@ impl Context<'_> {
     /// Asks the external store. The record is not done: [`Processor::answered`] goes on with it,
     /// once an answer has come, however often it must be asked for. What was emitted or set before
     /// that is taken back.
+    ///
+    /// What the store does is in no transaction: with exactly-once, too, a record comes again whose
+    /// transaction is aborted, and asks again.
+    ///
+    /// The application must have a store: [`AppSetup::store`](crate::client::app::AppSetup::store),
+    /// which a scenario gives it by `store = true` in its `[[app]]`.
     pub fn call(&mut self, request: StoreRequest) {
         self.wishes.call = Some(request);
     }
@@ -224,6 +230,12 @@ impl Context<'_> {
             }
         }
         wishes
+    }
+
+    /// What the external store is asked for the record, if it is.
+    #[must_use]
+    pub fn called(&self) -> Option<&StoreRequest> {
+        self.wishes.call.as_ref()
     }
 
     /// After what time the record comes again, if that was asked for.

@@ -1,12 +1,15 @@
 //! Processors of a user's own, in each delivery mode.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use seedlog::client::app::{Context, Processor};
+use seedlog::message::store::{Apply, Change, StoreRequest, StoreResponse};
 use seedlog::op::{ConsumedRecord, SendRecord};
 
 use crate::Simulation;
 use crate::app::keyed;
+use crate::run::Verdict;
 
 /// A scenario with one application `mine` that has these lines.
 #[expect(clippy::disallowed_methods, reason = "a test needs a place for its files")]
@@ -57,4 +60,70 @@ fn an_abort_takes_back_what_a_state_without_a_changelog_remembers() {
         .processor("mine", |_| Remembering)
         .promise("mine", |record| vec![copied(record)])
         .check(0..30);
+}
+
+const MODES: [&str; 3] = ["at-most-once", "at-least-once", "exactly-once"];
+
+/// Counts each record in the external store, and then emits it.
+#[derive(Clone)]
+struct Asking;
+
+impl Processor for Asking {
+    fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
+        let id: Arc<str> = format!("{}-{}", record.partition, record.offset).into();
+        let counted = Change { key: "counted".into(), delta: 1, floor: None };
+        context.call(StoreRequest::Apply(Apply {
+            request: Arc::clone(&id),
+            by: Arc::clone(context.client()),
+            once: Some(id),
+            changes: vec![counted],
+            fence: context.fence(),
+        }));
+    }
+
+    fn answered(
+        &mut self,
+        record: &ConsumedRecord,
+        _: &StoreRequest,
+        response: &StoreResponse,
+        context: &mut Context<'_>,
+    ) {
+        assert!(matches!(response, StoreResponse::Applied(_) | StoreResponse::Duplicate));
+        context.emit(copied(record));
+    }
+}
+
+fn asking(delivery: &str, store: &str) -> Simulation {
+    let lines = format!(
+        "{store}delivery = \"{delivery}\"\ninstances = 2\nsession.timeout.ms = 2000\n\
+         heartbeat.interval.ms = 500\ntransaction.timeout.ms = 4000\n\
+         [[fault]]\nkind = \"crash\"\ntarget = \"app\"\nevery = \"2s..4s\"\n\
+         for = \"100ms..1s\"\n"
+    );
+    mine(&format!("asking-{delivery}-{}", store.len()), &lines)
+        .processor("mine", |_| Asking)
+        .promise("mine", |record| vec![copied(record)])
+}
+
+#[test]
+fn a_processor_that_calls_the_store_is_answered_in_each_mode() {
+    for mode in MODES {
+        for seed in 0..4 {
+            let report = asking(mode, "store = true\n").run(seed);
+            assert_eq!(report.verdict, Verdict::Held, "{mode}: {report:?}");
+            assert!(report.count("applied") >= 20, "{mode}: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_call_without_a_store_is_told_as_the_processors_mistake_with_its_cure() {
+    let report = asking("at-least-once", "").run(0);
+    assert_eq!(report.verdict, Verdict::Panicked);
+    let detail = &report.findings[0].detail;
+    let cure = "it calls an external store, and has none: say `store = true` in its [[app]]";
+    assert!(
+        detail.contains(", a process of the mine, at in-") && detail.contains(cure),
+        "{detail}"
+    );
 }
