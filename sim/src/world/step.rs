@@ -145,8 +145,10 @@ impl<N: Node> World<N> {
     ) {
         self.events += 1;
         self.at_once += 1;
-        assert!(self.at_once < AT_ONCE, "time stands still: a process wakes itself for ever");
-        let clock = &mut self.processes[process.index()].clock;
+        let slot = &mut self.processes[process.index()];
+        let name = &slot.name;
+        assert!(self.at_once < AT_ONCE, "time stands still: {name} wakes itself for ever");
+        let clock = &mut slot.clock;
         let now = clock.read(self.time);
         if !clock.unseen.is_empty() {
             clock.unseen.drain(..).for_each(|fault| self.faults.count(fault));

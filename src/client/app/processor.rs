@@ -17,6 +17,9 @@ use crate::op::{ConsumedRecord, SendRecord};
 use crate::rng::Rng;
 use crate::time::{Duration, Now};
 
+/// The least time after which a record comes again: time must pass.
+pub const LEAST_DELAY: Duration = Duration::from_millis(1);
+
 /// The state of one input partition.
 pub type State = BTreeMap<Bytes, Bytes>;
 
@@ -208,10 +211,10 @@ impl Context<'_> {
         self.wishes.again_after = None;
     }
 
-    /// The record is not done: it comes again after that time, before what must wait for it. What
-    /// was emitted or set for it is taken back.
+    /// The record is not done: it comes again after that time, but not before [`LEAST_DELAY`], and
+    /// before what must wait for it. What was emitted or set for it is taken back.
     pub fn nack(&mut self, delay: Duration) {
-        self.wishes.again_after = Some(delay);
+        self.wishes.again_after = Some(delay.max(LEAST_DELAY));
     }
 
     /// What is wanted, all said.

@@ -163,6 +163,7 @@ impl<P: Processor> Trial<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::app::processor::LEAST_DELAY;
 
     /// Counts the records of a key: the first attempt fails, and a key `ask` asks the store.
     #[derive(Clone)]
@@ -205,6 +206,22 @@ mod tests {
         trial.taken_over_by(Counting);
         let _ = trial.process("in", "a", "x");
         assert_eq!(value(&trial.again(Duration::ZERO)), Some(&b"++"[..]), "state is taken over");
+    }
+
+    /// Wants each record again, at once.
+    #[derive(Clone)]
+    struct Hasty;
+
+    impl Processor for Hasty {
+        fn process(&mut self, _: &ConsumedRecord, context: &mut Context<'_>) {
+            context.nack(Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn what_comes_again_at_once_comes_a_little_later() {
+        let done = Trial::new(Hasty).process("in", "k", "v");
+        assert_eq!(done.again_after, Some(LEAST_DELAY));
     }
 
     #[test]

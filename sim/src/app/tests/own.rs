@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use seedlog::client::app::{Context, Processor};
+use seedlog::ids::Offset;
 use seedlog::message::store::{Apply, Change, StoreRequest, StoreResponse};
 use seedlog::op::{ConsumedRecord, SendRecord};
+use seedlog::time::Duration;
 
 use crate::Simulation;
 use crate::app::keyed;
@@ -126,4 +128,30 @@ fn a_call_without_a_store_is_told_as_the_processors_mistake_with_its_cure() {
         detail.contains(", a process of the mine, at in-") && detail.contains(cure),
         "{detail}"
     );
+}
+
+/// Puts each record off a few times, for no time at all.
+#[derive(Clone)]
+struct Hasty;
+
+impl Processor for Hasty {
+    fn process(&mut self, record: &ConsumedRecord, context: &mut Context<'_>) {
+        if context.attempt() < 3 {
+            return context.nack(Duration::ZERO);
+        }
+        // Nobody has the first record done: time goes on all the same.
+        if record.offset == Offset::ZERO {
+            return context.nack(Duration::ZERO);
+        }
+        context.emit(copied(record));
+    }
+}
+
+#[test]
+fn time_goes_on_with_a_record_that_is_put_off_for_none() {
+    for mode in MODES {
+        let lines = format!("delivery = \"{mode}\"\n");
+        let report = mine(&format!("hasty-{mode}"), &lines).processor("mine", |_| Hasty).run(0);
+        assert_ne!(report.verdict, Verdict::Panicked, "{mode}: {report:?}");
+    }
 }
