@@ -103,6 +103,11 @@ fn header<T: core::str::FromStr>(record: &ConsumedRecord, name: &str) -> Option<
     core::str::from_utf8(value.as_ref()?).ok()?.parse().ok()
 }
 
+/// Whether a header is the pipeline's own.
+fn is_own(name: &str) -> bool {
+    [ATTEMPT, NOT_BEFORE].contains(&name)
+}
+
 impl Retry {
     /// What it consumes: NAME and the retry topics.
     #[must_use]
@@ -120,14 +125,15 @@ impl Retry {
         format!("{}-dlt", self.name).into()
     }
 
-    /// The message as it came, for another topic, with the time of this attempt.
+    /// The message as it came, for another topic, with the time of this attempt. Its headers are
+    /// its sender's, but for those of the pipeline.
     fn pass_on(record: &ConsumedRecord, topic: TopicName, context: &Context<'_>) -> SendRecord {
         SendRecord {
             topic,
             partition: None,
             key: record.key.clone(),
             value: record.value.clone(),
-            headers: Vec::new(),
+            headers: record.headers.iter().filter(|(key, _)| !is_own(key)).cloned().collect(),
             timestamp: Some(context.now().wall),
         }
     }
@@ -148,11 +154,10 @@ impl Retry {
     ) {
         let due = context.now().wall.saturating_add(self.schedule.backoff(attempt - 1));
         let mut again = Self::pass_on(record, self.retry_topic(attempt), context);
-        again.headers = [
+        again.headers.extend([
             (ATTEMPT.into(), Some(Bytes::from(attempt.to_string()))),
             (NOT_BEFORE.into(), Some(Bytes::from(due.0.to_string()))),
-        ]
-        .into();
+        ]);
         context.emit(again);
         let group = Arc::clone(context.group());
         context.note(ApplicationNote::Retried { group, id: id.into(), attempt });
@@ -220,7 +225,44 @@ impl Processor for Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::app::trial::Trial;
+    use crate::ids::Offset;
     use Decision::{Again, GiveUp, Handle, TooEarly};
+
+    #[test]
+    fn a_message_keeps_its_senders_headers_on_all_its_ways() {
+        let (name, output) = ("mail".into(), "handled".into());
+        let schedule = Schedule::default();
+        let pipeline = Retry { name, output, format: Format::json(), schedule };
+        let header = |name: &str, value: &str| -> (Arc<str>, Option<Bytes>) {
+            (name.into(), Some(Bytes::from(String::from(value))))
+        };
+        let trace = [header("trace", "7"), ("empty".into(), None)];
+        let passed = |attempt: &str, fails: u32| {
+            let message = Message { id: "m".into(), body: "hello".into(), fails };
+            let own = [header(NOT_BEFORE, "0"), header(ATTEMPT, attempt)];
+            let mut trial = Trial::new(pipeline.clone());
+            let done = trial.take(ConsumedRecord {
+                topic: "mail".into(),
+                partition: 0,
+                offset: Offset::ZERO,
+                timestamp: Timestamp(0),
+                key: None,
+                value: Some(pipeline.format.encode(&message)),
+                headers: [own.to_vec(), trace.to_vec()].concat(),
+            });
+            let done = match done.call {
+                Some(_) => trial.answer(&StoreResponse::Duplicate),
+                None => done,
+            };
+            let sent = done.emitted.into_iter().next().expect("it is passed on");
+            (String::from(&*sent.topic), sent.headers)
+        };
+        assert_eq!(passed("0", 0), ("handled".into(), trace.to_vec()));
+        assert_eq!(passed("3", 9), ("mail-dlt".into(), trace.to_vec()));
+        let again = [header(ATTEMPT, "2"), header(NOT_BEFORE, "200")];
+        assert_eq!(passed("1", 9), ("mail-retry-2".into(), [trace, again].concat()));
+    }
 
     #[test]
     fn a_message_goes_round_three_times_and_then_to_the_dead_letters() {
