@@ -1,5 +1,3 @@
-mod own;
-
 use std::sync::Arc;
 
 use seedlog::machine::{Effects, Input, Machine};

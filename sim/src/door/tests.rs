@@ -1,5 +1,7 @@
 //! A user's simulations, right and wrong.
 
+mod own;
+
 use seedlog::client::app::Context;
 use seedlog::client::app::tickets::Tickets;
 use seedlog::client::consumer::assignor::{Assignments, Counts, Member};
