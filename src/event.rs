@@ -12,7 +12,7 @@ use crate::ids::{
     BrokerEpoch, LeaderEpoch, LogPoint, NodeId, Offset, PartitionEpoch, PartitionId, ProducerEpoch,
     ProducerId, QuorumEpoch, TopicId, TopicName,
 };
-use crate::op::{Rebalance, SendRecord};
+use crate::op::{Outcome, Rebalance, SendRecord};
 use crate::time::Duration;
 
 /// An observation. Kept small: it shares a cache line with the other effects.
@@ -333,6 +333,8 @@ pub enum ApplicationNote {
     Restored(RestoredNote),
     /// What a rebalance did to the process.
     Rebalanced { group: Arc<str>, change: Arc<Rebalance> },
+    /// What was emitted for a record was not accepted.
+    Unsent(UnsentNote),
     /// A processor has looked at a record. Noted by whoever watches it: the simulator.
     Worked(WorkedNote),
     /// What the process has counted since it noted this last.
@@ -343,7 +345,12 @@ impl ApplicationNote {
     /// Whether it is said for the reader of a report alone, as what it says shows elsewhere.
     #[must_use]
     pub fn is_aside(&self) -> bool {
-        matches!(self, ApplicationNote::Rebalanced { .. } | ApplicationNote::Worked(_))
+        matches!(
+            self,
+            ApplicationNote::Rebalanced { .. }
+                | ApplicationNote::Unsent(_)
+                | ApplicationNote::Worked(_)
+        )
     }
 }
 
@@ -373,6 +380,18 @@ pub struct WorkedNote {
     pub emitted: Arc<[SendRecord]>,
     /// The record is not done, and comes again after that time.
     pub again_after: Option<Duration>,
+}
+
+/// A send of an application that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UnsentNote {
+    /// The record that it was made of.
+    pub topic: TopicName,
+    pub partition: i32,
+    pub offset: Offset,
+    /// The topic that it was for.
+    pub to: TopicName,
+    pub outcome: Outcome,
 }
 
 /// A record whose value cannot be read.

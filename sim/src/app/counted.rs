@@ -107,6 +107,7 @@ impl Invariant for Counted {
             | ApplicationNote::Astray(_)
             | ApplicationNote::Restored(_)
             | ApplicationNote::Rebalanced { .. }
+            | ApplicationNote::Unsent(_)
             | ApplicationNote::Worked(_) => {}
         }
         Ok(())

@@ -130,6 +130,7 @@ impl Progress {
             // Counted by whoever notes it.
             ApplicationNote::Restored(_)
             | ApplicationNote::Rebalanced { .. }
+            | ApplicationNote::Unsent(_)
             | ApplicationNote::Worked(_)
             | ApplicationNote::Retried { .. }
             | ApplicationNote::DeadLettered { .. }

@@ -231,16 +231,23 @@ fn a_broken_promise_is_told_with_what_the_applications_did() {
 
 #[test]
 fn an_application_that_makes_no_progress_is_told_with_its_record_and_the_error() {
-    let large = owing("exactly-once", |record, context| {
-        let value = if record.offset.0 == 5 { vec![0; 200_000] } else { Vec::new() };
-        context.emit(SendRecord { value: Some(value.into()), ..copied(record) });
-    });
-    let large = large.set("topic.max.message.bytes=100000");
-    let report = large.run(1);
-    assert_eq!(report.broken(), ["L0"], "what is aborted and begun again does not hang");
-    let story = around(large.begin(&large.scenario(), 1), &report);
-    for told in [" works on in-0 offset 5 ", " is answered MESSAGE_TOO_LARGE to its Produce"] {
-        assert!(story.iter().any(|line| line.contains(told)), "{told}: {story:#?}");
+    let unsent = " cannot send to out what it emits for in-0 offset 5: MESSAGE_TOO_LARGE";
+    let answer = " is answered MESSAGE_TOO_LARGE to its Produce";
+    // The brokers refuse it, or the client itself.
+    for (limit, expected) in
+        [("topic.max.message.bytes", &[unsent, answer][..]), ("app.0.max.request.size", &[unsent])]
+    {
+        let large = owing("exactly-once", |record, context| {
+            let value = if record.offset.0 == 5 { vec![0; 200_000] } else { Vec::new() };
+            context.emit(SendRecord { value: Some(value.into()), ..copied(record) });
+        });
+        let large = large.set(&format!("{limit}=100000"));
+        let report = large.run(1);
+        assert_eq!(report.broken(), ["L0"], "what is aborted and begun again does not hang");
+        let story = around(large.begin(&large.scenario(), 1), &report);
+        for told in [" works on in-0 offset 5 "].iter().chain(expected) {
+            assert!(story.iter().any(|line| line.contains(told)), "{told}: {story:#?}");
+        }
     }
 }
 

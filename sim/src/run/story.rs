@@ -1,14 +1,15 @@
 //! What the applications of a run did before a promise of theirs was broken, in a few lines.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use seedlog::event::{ApplicationNote, Event, OffsetNote, TransactionNote, WorkedNote};
+use seedlog::event::{ApplicationNote, Event, OffsetNote, TransactionNote, UnsentNote, WorkedNote};
 use seedlog::ids::{Offset, TopicName};
 use seedlog::machine::{Effect, Input};
-use seedlog::op::{Rebalance, SendRecord};
+use seedlog::op::{Outcome, Rebalance, SendRecord};
 use seedlog::time::millis;
 
 use super::Finding;
@@ -153,6 +154,11 @@ impl Story {
         let named = |id: &Arc<str>| About::Record { words: vec![id.to_string()], keys: Vec::new() };
         let (what, about) = match note {
             ApplicationNote::Worked(note) => (worked(note), about(note)),
+            ApplicationNote::Unsent(note) => {
+                let ms = millis(world.now().since(seedlog::time::Instant::ZERO));
+                let what = format!("{} {} {}", world.name(process), note.to, why(&note.outcome));
+                (unsent(note), About::Refusal { ms, what })
+            }
             ApplicationNote::Rebalanced { change, .. } => (moved(change), About::Move),
             ApplicationNote::Applied(note) => {
                 let (by, id) = (&note.by, &note.id);
@@ -257,14 +263,21 @@ impl Story {
         last.into_values().take(most).collect()
     }
 
-    /// What clients were refused last, each kind of refusal once, before a finding of that time.
+    /// What clients were refused last, each kind of refusal once, before a finding of that time. Of
+    /// those of one event the first is the cause.
     fn refusals(&self, found_ms: i64) -> Vec<&Line> {
-        let mut seen = BTreeSet::new();
-        let newest = self.lines.iter().rev().filter(|line| match &line.about {
-            About::Refusal { ms, what } => *ms >= found_ms - RECENT_MS && seen.insert(what),
-            About::Record { .. } | About::Life | About::Move | About::Commit { .. } => false,
-        });
-        newest.take(REFUSALS).collect()
+        let mut last: BTreeMap<&str, &Line> = BTreeMap::new();
+        for line in &self.lines {
+            let About::Refusal { ms, what } = &line.about else { continue };
+            let is_other = last.get(&**what).is_none_or(|before| before.event != line.event);
+            if *ms >= found_ms - RECENT_MS && is_other {
+                last.insert(what, line);
+            }
+        }
+        let mut newest: Vec<&Line> = last.into_values().collect();
+        newest.sort_by_key(|line| Reverse(line.event));
+        newest.truncate(REFUSALS);
+        newest
     }
 
     /// Lines of a kind: what led to the events of that range, what came between, and then what
@@ -343,6 +356,24 @@ fn worked(note: &WorkedNote) -> String {
         }
     }
     text
+}
+
+fn unsent(note: &UnsentNote) -> String {
+    let UnsentNote { topic, partition, offset, to, outcome } = note;
+    let why = why(outcome);
+    format!("cannot send to {to} what it emits for {topic}-{partition} offset {offset}: {why}")
+}
+
+fn why(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed(error) | Outcome::Unknown(error) => error.to_string(),
+        Outcome::Done
+        | Outcome::Sent { .. }
+        | Outcome::Polled(_)
+        | Outcome::Rebalanced(_)
+        | Outcome::Committed(_)
+        | Outcome::Answered(_) => format!("{outcome:?}"),
+    }
 }
 
 fn about(note: &WorkedNote) -> About {

@@ -13,7 +13,7 @@ use crate::client::app::lane::{Lane, Order, Work};
 use crate::client::app::processor::{Context, Processor, Wishes};
 use crate::config::Delivery;
 use crate::defect::Defect;
-use crate::event::ApplicationNote;
+use crate::event::{ApplicationNote, UnsentNote};
 use crate::ids::Offset;
 use crate::message::store::{Apply, StoreRequest, StoreResponse};
 use crate::op::{Op, Outcome, SendRecord};
@@ -246,6 +246,9 @@ impl<P: Processor> Engine<P> {
         if self.entry(&task).is_none() {
             return;
         }
+        if !accepted {
+            todo.notes.push(unsent(&task, &record, outcome));
+        }
         match self.setup.config.delivery {
             Delivery::AtLeastOnce if !accepted => {
                 let at = now + self.setup.config.retry_backoff;
@@ -298,10 +301,21 @@ impl<P: Processor> Engine<P> {
             | ApplicationNote::Astray(_)
             | ApplicationNote::Restored(_)
             | ApplicationNote::Rebalanced { .. }
+            | ApplicationNote::Unsent(_)
             | ApplicationNote::Worked(_)
             | ApplicationNote::Counters { .. } => {}
         }
     }
+}
+
+fn unsent(task: &TaskRef, record: &SendRecord, outcome: &Outcome) -> ApplicationNote {
+    ApplicationNote::Unsent(UnsentNote {
+        topic: Arc::clone(&task.partition.0),
+        partition: task.partition.1,
+        offset: task.offset,
+        to: record.topic.clone(),
+        outcome: outcome.clone(),
+    })
 }
 
 /// The same changes, as if nobody had asked for them before.

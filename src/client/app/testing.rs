@@ -103,8 +103,7 @@ impl<P: Processor> Rig<P> {
         self.engine.work(self.now, &mut todo);
         self.engine.check();
         self.asks.extend(todo.asks);
-        let is_work = |note: &ApplicationNote| !matches!(note, ApplicationNote::Rebalanced { .. });
-        self.notes.extend(todo.notes.into_iter().filter(is_work));
+        self.notes.extend(todo.notes.into_iter().filter(|note| !note.is_aside()));
     }
 
     /// Answers the oldest question of that kind.

@@ -45,6 +45,7 @@ fn told(done: &Done) -> (Vec<&str>, Vec<String>) {
         | ApplicationNote::Astray(_)
         | ApplicationNote::Restored(_)
         | ApplicationNote::Rebalanced { .. }
+        | ApplicationNote::Unsent(_)
         | ApplicationNote::Worked(_)
         | ApplicationNote::Counters { .. } => panic!("no processor notes this: {note:?}"),
     };
