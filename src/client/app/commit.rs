@@ -24,8 +24,10 @@ enum Back {
     Wanted {
         not_before: Instant,
     },
-    /// Waits for the committed positions.
-    Asked,
+    /// Waits for the committed positions, or for an answer that has come too late to be of use.
+    Asked {
+        is_stale: bool,
+    },
     Seeking {
         unanswered: usize,
     },
@@ -37,7 +39,12 @@ impl Commit {
     }
 
     pub fn want_back(&mut self) {
-        self.back = Back::Wanted { not_before: Instant::ZERO };
+        self.back = match self.back {
+            Back::Asked { .. } => Back::Asked { is_stale: true },
+            Back::No | Back::Wanted { .. } | Back::Seeking { .. } => {
+                Back::Wanted { not_before: Instant::ZERO }
+            }
+        };
     }
 }
 
@@ -168,7 +175,7 @@ impl<P: Processor> Engine<P> {
             self.commit.back = Back::No;
             return;
         }
-        self.commit.back = Back::Asked;
+        self.commit.back = Back::Asked { is_stale: false };
         let partitions = self.lanes.keys().cloned().collect();
         todo.asks.push(Ask::Consumer(Purpose::Committed, Op::Committed(partitions)));
     }
@@ -193,14 +200,16 @@ impl<P: Processor> Engine<P> {
 
     /// Takes the committed positions, and seeks them.
     pub(super) fn committed(&mut self, now: Instant, outcome: &Outcome, todo: &mut Todo) {
-        if self.commit.back != Back::Asked {
-            return;
-        }
+        let Back::Asked { is_stale } = self.commit.back else { return };
         let Outcome::Committed(positions) = outcome else {
             let not_before = now + self.setup.config.retry_backoff;
             self.commit.back = Back::Wanted { not_before };
             return;
         };
+        if is_stale {
+            self.commit.back = Back::Wanted { not_before: now };
+            return self.wake_at(now);
+        }
         let mut unanswered = 0;
         for found in positions.iter() {
             let partition = (found.topic.clone(), found.partition);

@@ -149,6 +149,11 @@ impl<P: Processor> Engine<P> {
             }
             Rebalance::Assigned(partitions, metadata) => {
                 self.membership.metadata = Some(metadata.clone());
+                // What is polled on the way back is dropped, of partitions too that were not there
+                // when it began (`ledger_double_spend` seed 7879).
+                if self.commit.is_going_back() {
+                    self.commit.want_back();
+                }
                 let restored = !self.has_changelog();
                 let right = if self.setup.store.is_some() { Right::Wanted } else { Right::Free };
                 for partition in partitions {

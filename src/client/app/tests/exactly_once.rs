@@ -66,6 +66,17 @@ fn with_nothing_committed_it_goes_back_to_the_first_record_it_got() {
     assert_eq!(rig.calls(), ["send out b=2", "seek 0 Offset(Offset(5))"]);
 }
 
+/// `ledger_double_spend` seed 7879.
+#[test]
+fn who_gets_a_partition_on_the_way_back_asks_for_its_position_too() {
+    let mut rig = aborting(Defects::NONE);
+    assert_eq!(rig.calls(), ["send out b=2", "committed? 1"]);
+    rig.assigned(&[1]);
+    rig.polled([record(1, 3, "c", "3")].into());
+    rig.answer(|purpose| *purpose == Purpose::Committed, committed(5));
+    assert_eq!(rig.calls(), ["send out b=2", "committed? 2"], "its first record was dropped");
+}
+
 #[test]
 fn the_switch_keeps_the_position_of_what_was_aborted() {
     let rig = aborting(Defects::NONE.with(Defect::NoRewindOnAbort));
