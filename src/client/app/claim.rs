@@ -14,6 +14,9 @@
 //! commit was taken: by then whoever had the partition before had lost it. One of those that has
 //! seen less than n comes too late to claim n; one that has seen n did so after that commit, and
 //! its own is refused. What they wrote before n was given out, they wrote before the owner began.
+//!
+//! Exactly-once, step 2 is a transaction of its own: a plain commit that comes late is fenced by no
+//! epoch, and would take the group back over what a transaction has committed since.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -30,7 +33,7 @@ use crate::defect::Defect;
 use crate::ids::Offset;
 use crate::message::Response;
 use crate::message::store::{Apply, Fence, StoreRequest, StoreResponse};
-use crate::op::{Op, Outcome};
+use crate::op::{Op, Outcome, Position};
 use crate::time::Instant;
 
 /// The partitions that are being claimed, all together.
@@ -55,7 +58,7 @@ enum Stage {
     },
     /// Waits for the newest tokens.
     Asking,
-    /// Has seen them, and waits until nothing else is being committed.
+    /// Has seen them, and waits until nothing else is being committed, or for the transaction.
     Seen,
     Committing,
     Claiming,
@@ -64,6 +67,17 @@ enum Stage {
 impl Default for Stage {
     fn default() -> Self {
         Stage::Idle { not_before: Instant::ZERO }
+    }
+}
+
+impl Claims {
+    /// Whether a commit is due.
+    pub fn is_seen(&self) -> bool {
+        self.stage == Stage::Seen
+    }
+
+    fn is_committing(&self) -> bool {
+        self.stage == Stage::Committing
     }
 }
 
@@ -118,7 +132,9 @@ impl<P: Processor> Engine<P> {
                 todo.asks.push(Ask::Store(Purpose::Tokens, request));
                 self.claims = Claims { stage: Stage::Asking, targets };
             }
-            Stage::Seen if self.commit.in_flight.is_none() => self.commit_claimed(now, todo),
+            Stage::Seen if !self.is_transactional() && self.commit.in_flight.is_none() => {
+                self.commit_claimed(now, todo);
+            }
             Stage::Seen | Stage::Asking | Stage::Committing | Stage::Claiming => {}
         }
     }
@@ -154,8 +170,8 @@ impl<P: Processor> Engine<P> {
         self.claims.stage = Stage::Seen;
     }
 
-    /// Commits where the partitions stand.
-    fn commit_claimed(&mut self, now: Instant, todo: &mut Todo) {
+    /// Where the partitions stand, to be committed now; empty if none is claimed any longer.
+    pub(super) fn claimed_positions(&mut self, now: Instant) -> Vec<Position> {
         let (first, lanes) = (self.commits_first(), &self.lanes);
         let stands = |lane: &Lane| {
             let reached: Option<Offset> = if first { lane.committed } else { lane.done };
@@ -170,21 +186,44 @@ impl<P: Processor> Engine<P> {
             at.is_some()
         });
         if positions.is_empty() {
-            return self.claim_again(now);
+            self.claim_again(now);
+        } else {
+            self.claims.stage = Stage::Committing;
+        }
+        positions
+    }
+
+    fn commit_claimed(&mut self, now: Instant, todo: &mut Todo) {
+        let positions = self.claimed_positions(now);
+        if positions.is_empty() {
+            return;
         }
         // Nothing else is committed meanwhile: it might be overtaken.
         self.commit.in_flight = Some(Vec::new());
-        self.claims.stage = Stage::Committing;
         todo.asks.push(Ask::Consumer(Purpose::CommitClaimed, Op::Commit(Some(positions))));
     }
 
     /// Takes what became of that commit.
     pub(super) fn claimed_committed(&mut self, now: Instant, outcome: &Outcome, todo: &mut Todo) {
         self.commit.in_flight = None;
-        if *outcome != Outcome::Done {
+        if *outcome == Outcome::Done {
+            self.claim(todo);
+        } else {
             self.leave_unclaimed();
-            return self.claim_again(now);
+            self.claim_again(now);
         }
+    }
+
+    /// Takes what became of the transaction, if it is the one that the claim waits for.
+    pub(super) fn claim_transacted(&mut self, now: Instant, is_committed: bool, todo: &mut Todo) {
+        match (self.claims.is_committing(), is_committed) {
+            (true, true) => self.claim(todo),
+            (true, false) => self.claim_again(now),
+            (false, _) => {}
+        }
+    }
+
+    fn claim(&mut self, todo: &mut Todo) {
         let fence = |target: &Target| Fence {
             scope: scope(&self.setup, &target.partition),
             token: target.token,

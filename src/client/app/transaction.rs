@@ -9,7 +9,7 @@ use crate::client::app::processor::Processor;
 use crate::defect::Defect;
 use crate::error::ErrorCode;
 use crate::ids::Offset;
-use crate::op::{GroupMetadata, Op, Outcome};
+use crate::op::{GroupMetadata, Op, Outcome, Position};
 use crate::time::{Instant, Now};
 
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ impl<P: Processor> Engine<P> {
             return false;
         }
         let order = self.order();
-        let mut any = false;
+        let mut any = self.claims.is_seen();
         let mut later = None;
         for lane in self.lanes.values() {
             let (found, at) = lane.startable(now, order, Offset::MAX, 1);
@@ -162,6 +162,10 @@ impl<P: Processor> Engine<P> {
         }
         let until = now + self.setup.config.commit_interval;
         self.transaction = Transaction { stage: Stage::Open { until }, records: 0 };
+        if self.claims.is_seen() {
+            let positions = self.claimed_positions(now);
+            self.add_offsets(positions, todo);
+        }
     }
 
     /// A part of the transaction failed.
@@ -176,6 +180,10 @@ impl<P: Processor> Engine<P> {
             .iter()
             .filter_map(|(partition, lane)| Some(position(partition, reached(lane)?)))
             .collect();
+        self.add_offsets(positions, todo);
+    }
+
+    fn add_offsets(&mut self, positions: Vec<Position>, todo: &mut Todo) {
         if positions.is_empty() {
             return self.ask_to_commit(todo);
         }
@@ -236,6 +244,7 @@ impl<P: Processor> Engine<P> {
                     lane.committed = lane.done;
                     lane.undo.clear();
                 }
+                self.claim_transacted(now, true, todo);
             }
             Outcome::Failed(_) if !is_fenced(outcome) => self.abort(todo),
             // Whether it is committed is known when the next producer has the id.
@@ -259,7 +268,7 @@ impl<P: Processor> Engine<P> {
             return self.renew(now, todo);
         }
         self.transaction.stage = Stage::Between;
-        self.start_over();
+        self.start_over(now, todo);
     }
 
     /// Takes another producer, which finds out what became of the last transaction.
@@ -267,11 +276,12 @@ impl<P: Processor> Engine<P> {
         let not_before = now + self.setup.config.retry_backoff;
         self.transaction.stage = Stage::Fresh { not_before };
         todo.asks.push(Ask::RenewProducer);
-        self.start_over();
+        self.start_over(now, todo);
     }
 
     /// Nothing of the transaction has happened: its records are taken once more.
-    fn start_over(&mut self) {
+    fn start_over(&mut self, now: Instant, todo: &mut Todo) {
+        self.claim_transacted(now, false, todo);
         // An abort takes back the outputs, not the position (KAFKA-17582).
         if self.setup.defects.has(Defect::NoRewindOnAbort) {
             for lane in self.lanes.values_mut() {

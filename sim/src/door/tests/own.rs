@@ -14,15 +14,20 @@ use crate::app::keyed;
 use crate::run::Verdict;
 
 /// A scenario with one application `mine` that has these lines.
-#[expect(clippy::disallowed_methods, reason = "a test needs a place for its files")]
 fn mine(name: &str, lines: &str) -> Simulation {
+    scenario(name, ["processed >= 20", "true", "2"], lines)
+}
+
+/// With what it requires, whether records come by themselves, and for how many partitions.
+#[expect(clippy::disallowed_methods, reason = "a test needs a place for its files")]
+fn scenario(name: &str, [require, automatic, partitions]: [&str; 3], lines: &str) -> Simulation {
     let text = format!(
-        "# Each is worked on.\nrequire = [\"processed >= 20\"]\n\
-         [workload]\nproducers = 0\nconsumers = 0\n[phases]\nsafety = \"8s\"\n\
-         [broker]\ngroup.min.session.timeout.ms = 1000\n\
+        "# Each is worked on.\nrequire = [\"{require}\"]\n\
+         [workload]\nautomatic = {automatic}\nproducers = 0\nconsumers = 0\n\
+         [phases]\nsafety = \"8s\"\n[broker]\ngroup.min.session.timeout.ms = 1000\n\
          group.initial.rebalance.delay.ms = 0\n\
          transaction.abort.timed.out.transaction.cleanup.interval.ms = 500\n\
-         [[topics]]\nname = \"in\"\npartitions = 2\n[[topics]]\nname = \"out\"\n\
+         [[topics]]\nname = \"in\"\npartitions = {partitions}\n[[topics]]\nname = \"out\"\n\
          [[feed]]\nkind = \"tickets\"\ntopic = \"in\"\nevery = \"20ms\"\n\
          [[app]]\nkind = \"mine\"\ninput = \"in\"\noutput = \"out\"\n{lines}"
     );
@@ -154,4 +159,26 @@ fn time_goes_on_with_a_record_that_is_put_off_for_none() {
         let report = mine(&format!("hasty-{mode}"), &lines).processor("mine", |_| Hasty).run(0);
         assert_ne!(report.verdict, Verdict::Panicked, "{mode}: {report:?}");
     }
+}
+
+/// The commit of a claim comes when a transaction has committed more (it was a plain one once,
+/// which no epoch fences: each seed did its record twice, A2).
+#[test]
+fn a_claim_that_comes_late_takes_the_group_back_over_nothing() {
+    let holds = "hold plain OffsetCommit request x1 -> group_coordinator(mine) nth 1\", \
+                 \"hold added TxnOffsetCommit request x1 -> group_coordinator(mine) nth 1";
+    let lines = format!(
+        "store = true\ndelivery = \"exactly-once\"\ninstances = 2\nrequest.timeout.ms = 1000\n\
+         session.timeout.ms = 2000\nheartbeat.interval.ms = 500\n\
+         [[step]]\ndo = [\"crash x2\"]\n\
+         [[step]]\nwhen = \"members(mine) == 1\"\nafter = \"3s\"\n\
+         do = [\"{holds}\", \"feed f1\"]\n\
+         [[step]]\nwhen = [\"held(plain) == 1 or held(added) == 1\", \"offset(mine, in-0) >= 1\"]\n\
+         do = [\"crash x1\", \"release plain\", \"release added\", \"start x2\"]\n\
+         [[step]]\nafter = \"8s\"\ndo = [\"end\"]\n"
+    );
+    scenario("late", ["processed >= 1", "false", "1"], &lines)
+        .processor("mine", |_| Asking)
+        .promise("mine", |record| vec![copied(record)])
+        .check(0..8);
 }

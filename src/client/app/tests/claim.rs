@@ -13,10 +13,14 @@ use crate::message::store::{StoreRequest, StoreResponse};
 use crate::op::Outcome;
 use crate::time::Duration;
 
-fn calling() -> Rig<Caller> {
-    let mut setup = setup(Delivery::AtLeastOnce);
+fn caller(delivery: Delivery) -> Rig<Caller> {
+    let mut setup = setup(delivery);
     setup.store = Some(endpoint(9));
-    let mut rig = Rig::new(setup, Caller);
+    Rig::new(setup, Caller)
+}
+
+fn calling() -> Rig<Caller> {
+    let mut rig = caller(Delivery::AtLeastOnce);
     rig.assigned(&[0]);
     rig.polled([record(0, 5, "a", "1"), record(0, 6, "b", "2")].into());
     rig
@@ -130,4 +134,63 @@ fn a_zombie_that_is_closed_leaves_what_it_has_begun() {
     let refused = Outcome::Failed(ErrorCode::UnknownMemberId);
     rig.answer(|purpose| *purpose == Purpose::CommitClaimed, refused);
     assert_eq!(rig.calls(), ["close", "close"], "nothing is committed");
+}
+
+/// Exactly-once, with the newest token told, and a transaction begun.
+fn claiming() -> Rig<Caller> {
+    let mut rig = caller(Delivery::ExactlyOnce);
+    rig.done(&Purpose::Init);
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1"), record(0, 6, "b", "2")].into());
+    assert_eq!(asked(&rig), ["newest [\"g/in-0\"]"], "no transaction is begun for what must wait");
+    tells(&mut rig, &Purpose::Tokens, StoreResponse::Tokens([3].into()));
+    assert_eq!(rig.calls(), ["begin"]);
+    rig.done(&Purpose::Begin);
+    rig
+}
+
+#[test]
+fn exactly_once_it_commits_where_it_stands_in_a_transaction_that_has_nothing_else() {
+    let mut rig = claiming();
+    assert_eq!(rig.calls(), ["offsets 0@5 of \"m\" 1"]);
+    rig.done(&Purpose::Offsets);
+    assert_eq!(rig.calls(), ["commit transaction"]);
+    rig.done(&Purpose::EndCommit);
+    assert_eq!(asked(&rig), ["claim 4"]);
+    assert!(rig.notes.is_empty(), "nothing is processed yet: {:?}", rig.notes);
+    tells(&mut rig, &Purpose::Claim, StoreResponse::Claimed([true].into()));
+    rig.done(&Purpose::Begin);
+    assert_eq!(asked(&rig), ["apply g/in-0 4"]);
+}
+
+#[test]
+fn exactly_once_a_zombie_s_transaction_is_refused_and_it_claims_nothing() {
+    let mut rig = claiming();
+    let refused = Outcome::Failed(ErrorCode::IllegalGeneration);
+    rig.answer(|purpose| *purpose == Purpose::Offsets, refused);
+    rig.done(&Purpose::EndAbort);
+    assert_eq!(rig.calls(), ["committed? 1"], "and it asks where the group is");
+}
+
+#[test]
+fn exactly_once_what_is_fenced_ends_its_transaction_before_the_next_token_is_claimed() {
+    let mut rig = claiming();
+    rig.done(&Purpose::Offsets);
+    rig.done(&Purpose::EndCommit);
+    tells(&mut rig, &Purpose::Claim, StoreResponse::Claimed([true].into()));
+    rig.done(&Purpose::Begin);
+    let applied = answered(StoreResponse::Applied([].into()));
+    rig.answer(|purpose| matches!(purpose, Purpose::Store(..)), applied);
+    fences(&mut rig);
+    tells(&mut rig, &Purpose::Tokens, StoreResponse::Tokens([7].into()));
+    assert_eq!(rig.calls(), [""; 0], "the transaction has record 5");
+    rig.pass(Duration::from_millis(100));
+    assert_eq!(rig.calls(), ["offsets 0@6 of \"m\" 1"]);
+    rig.done(&Purpose::Offsets);
+    rig.done(&Purpose::EndCommit);
+    rig.done(&Purpose::Begin);
+    assert_eq!(rig.calls(), ["offsets 0@6 of \"m\" 1"], "where it stands by now");
+    rig.done(&Purpose::Offsets);
+    rig.done(&Purpose::EndCommit);
+    assert_eq!(asked(&rig), ["claim 8"]);
 }
