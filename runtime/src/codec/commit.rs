@@ -10,9 +10,8 @@ use seedlog::message::commit::{
 };
 use seedlog::message::transaction::TransactionVersion;
 
-use super::convert::{Wire, fields, numbers, rows, topics};
+use super::convert::{Wire, fields, numbers, older, rows, topics};
 use super::shape::{I8, I16, I32, I32S, I64, Shape, TEXT, list, since, until};
-use super::transaction::older;
 
 pub const OFFSET_COMMIT: Shape = &[
     TEXT,

@@ -18,6 +18,18 @@ use seedlog::message::offsets::OffsetSpec;
 use seedlog::message::produce::Acks;
 use seedlog::time::{Duration, Timestamp};
 
+/// What those who speak an older version, and do not know `new`, are told instead.
+pub fn older(error: &mut i16, knows: bool, new: ErrorCode, old: ErrorCode) {
+    if !knows && *error == new.code() {
+        *error = old.code();
+    }
+}
+
+/// KIP-588: who speaks an older version knows a fenced producer by its epoch only.
+pub fn fence(error: &mut i16, knows: bool) {
+    older(error, knows, ErrorCode::ProducerFenced, ErrorCode::InvalidProducerEpoch);
+}
+
 macro_rules! wire {
     ($($core:ty = $wire:ty: |$own:ident| $out:expr, |$theirs:ident| $back:expr;)*) => {$(
         impl Wire<$wire> for $core {

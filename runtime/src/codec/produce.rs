@@ -37,4 +37,4 @@ fields!(InitProducerIdRequest = wire::InitProducerIdRequest {
 });
 fields!(InitProducerIdResponse = wire::InitProducerIdResponse {
     error = error_code, producer_id = producer_id, producer_epoch = producer_epoch,
-} then |out, version| { super::transaction::fence(&mut out.error_code, version >= 4) });
+} then |out, version| { super::convert::fence(&mut out.error_code, version >= 4) });

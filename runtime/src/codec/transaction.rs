@@ -16,20 +16,8 @@ use seedlog::message::transaction::{
 };
 use seedlog::time::Duration;
 
-use super::convert::{Wire, fields, numbers, rows, tuple};
+use super::convert::{Wire, fence, fields, numbers, rows, tuple};
 use super::shape::{I8, I16, I32, I32S, I64, I64S, Shape, TEXT, TEXTS, list, since};
-
-/// What those who speak an older version, and do not know `new`, are told instead.
-pub fn older(error: &mut i16, knows: bool, new: ErrorCode, old: ErrorCode) {
-    if !knows && *error == new.code() {
-        *error = old.code();
-    }
-}
-
-/// KIP-588: who speaks an older version knows a fenced producer by its epoch only.
-pub fn fence(error: &mut i16, knows: bool) {
-    older(error, knows, ErrorCode::ProducerFenced, ErrorCode::InvalidProducerEpoch);
-}
 
 /// Of clients: the batches of transactions since version 4 are among brokers, which talk in memory.
 pub const ADD_PARTITIONS_TO_TXN: Shape = &[TEXT, I64, I16, list(&[TEXT, I32S])];

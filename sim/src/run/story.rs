@@ -58,6 +58,11 @@ enum About {
     Refusal { ms: i64, what: String },
 }
 
+/// Simulated milliseconds.
+fn ms(world: &World<Process>) -> i64 {
+    millis(world.now().since(seedlog::time::Instant::ZERO))
+}
+
 impl Story {
     #[must_use]
     pub fn new(groups: Vec<Arc<str>>) -> Self {
@@ -65,8 +70,8 @@ impl Story {
     }
 
     fn tell(&mut self, world: &World<Process>, process: ProcessId, what: &str, about: About) {
-        let ms = millis(world.now().since(seedlog::time::Instant::ZERO));
-        let (s, ms) = (ms / 1_000, ms % 1_000);
+        let now = ms(world);
+        let (s, ms) = (now / 1_000, now % 1_000);
         let text =
             format!("{:>8} {s:>4}.{ms:03} {:<4} {what}", world.events(), world.name(process));
         self.lines.push(Line { event: world.events(), text, about });
@@ -98,9 +103,8 @@ impl Story {
         }
         let Some(error) = refused(response) else { return };
         let told = format!("is answered {error} to its {}", response.api().name());
-        let ms = millis(world.now().since(seedlog::time::Instant::ZERO));
         let what = format!("{} {told}", world.name(process));
-        self.tell(world, process, &told, About::Refusal { ms, what });
+        self.tell(world, process, &told, About::Refusal { ms: ms(world), what });
     }
 
     pub fn effects(
@@ -155,9 +159,8 @@ impl Story {
         let (what, about) = match note {
             ApplicationNote::Worked(note) => (worked(note), about(note)),
             ApplicationNote::Unsent(note) => {
-                let ms = millis(world.now().since(seedlog::time::Instant::ZERO));
                 let what = format!("{} {} {}", world.name(process), note.to, why(&note.outcome));
-                (unsent(note), About::Refusal { ms, what })
+                (unsent(note), About::Refusal { ms: ms(world), what })
             }
             ApplicationNote::Rebalanced { change, .. } => (moved(change), About::Move),
             ApplicationNote::Applied(note) => {

@@ -115,8 +115,9 @@ impl Lane {
         self.entries.back().map(|entry| entry.record.offset.next()).or(self.done)
     }
 
-    /// Moves over what is done at the front.
+    /// Moves over what is done at the front, for good.
     pub fn settle(&mut self) {
+        self.undo.clear();
         while self.entries.front().is_some_and(|entry| entry.work == Work::Done) {
             let entry = self.entries.pop_front().expect("the front was just seen");
             self.done = Some(entry.record.offset.next());

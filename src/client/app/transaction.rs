@@ -242,7 +242,6 @@ impl<P: Processor> Engine<P> {
                 for lane in self.lanes.values_mut() {
                     lane.settle();
                     lane.committed = lane.done;
-                    lane.undo.clear();
                 }
                 self.claim_transacted(now, true, todo);
             }
@@ -291,7 +290,6 @@ impl<P: Processor> Engine<P> {
                     }
                 });
                 lane.settle();
-                lane.undo.clear();
             }
         } else {
             self.commit.want_back();

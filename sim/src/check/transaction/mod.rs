@@ -236,13 +236,16 @@ impl Checkers {
     /// get nothing beyond. None once everything has settled.
     #[must_use]
     pub fn open_transaction(&self) -> Option<String> {
-        let judged = |id: &PartitionId| self.partitions.get(id).is_some_and(|p| !p.excused);
-        let mut views = self.transactions.views.iter().filter(|(id, _)| judged(id));
         let open = |(id, view): (&PartitionId, &View)| {
             let (first, producer) = view.first_open()?;
             Some(format!("{id}: a transaction of producer {producer} is open since offset {first}"))
         };
-        views.find_map(open)
+        self.judged_views().find_map(open)
+    }
+
+    fn judged_views(&self) -> impl Iterator<Item = (&PartitionId, &View)> {
+        let judged = |id: &PartitionId| self.partitions.get(id).is_some_and(|p| !p.excused);
+        self.transactions.views.iter().filter(move |(id, _)| judged(id))
     }
 
     /// T5. A transaction that is open for longer than one can be: its producer has so long to end
@@ -251,7 +254,6 @@ impl Checkers {
     #[must_use]
     pub fn hanging_transaction(&self) -> Option<String> {
         let now = self.tally.now();
-        let judged = |id: &PartitionId| self.partitions.get(id).is_some_and(|p| !p.excused);
         let hangs = |producer: ProducerId, since: Instant| {
             let (ongoing, changed) = self.transactions.coordinators.standing(producer);
             let (since, allowed) = match ongoing {
@@ -260,7 +262,7 @@ impl Checkers {
             };
             now.since(since) > allowed + SETTLING
         };
-        let views = self.transactions.views.iter().filter(|(id, _)| judged(id));
+        let views = self.judged_views();
         let mut open = views.flat_map(|(id, view)| view.all_open().map(move |open| (id, open)));
         let (id, (producer, first, since)) =
             open.find(|(_, (producer, _, since))| hangs(*producer, *since))?;

@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use bytes::Bytes;
 
+use crate::client::app::AppSetup;
 use crate::client::app::engine::{Ask, Purpose};
 use crate::client::app::processor::{Context, Processor};
 use crate::client::app::testing::{Rig, copy, record, setup};
@@ -17,6 +18,22 @@ use crate::op::{ConsumedRecord, Op, Outcome, Position, Rebalance, SendRecord};
 use crate::time::{Duration, Timestamp};
 
 const COMMIT: Duration = Duration::from_millis(100);
+
+/// In a transaction that has record 5.
+fn begun<P: Processor>(setup: AppSetup, processor: P) -> Rig<P> {
+    let mut rig = Rig::new(setup, processor);
+    rig.done(&Purpose::Init);
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1")].into());
+    rig.done(&Purpose::Begin);
+    rig
+}
+
+/// The transaction has all that it will have.
+fn add_offsets<P: Processor>(rig: &mut Rig<P>) {
+    rig.pass(COMMIT);
+    rig.done(&Purpose::Offsets);
+}
 
 /// A pipeline whose one record's send has failed, up to the abort.
 fn aborting(defects: Defects) -> Rig<crate::client::app::copy::Copy> {
@@ -86,14 +103,9 @@ fn the_switch_keeps_the_position_of_what_was_aborted() {
 
 #[test]
 fn whoever_is_fenced_takes_another_producer_before_it_asks_what_is_committed() {
-    let mut rig = Rig::new(setup(Delivery::ExactlyOnce), copy());
-    rig.done(&Purpose::Init);
-    rig.assigned(&[0]);
-    rig.polled([record(0, 5, "a", "1")].into());
-    rig.done(&Purpose::Begin);
+    let mut rig = begun(setup(Delivery::ExactlyOnce), copy());
     rig.sent();
-    rig.pass(COMMIT);
-    rig.done(&Purpose::Offsets);
+    add_offsets(&mut rig);
     let fenced = Outcome::Failed(ErrorCode::ProducerFenced);
     rig.answer(|purpose| *purpose == Purpose::EndCommit, fenced);
     assert_eq!(rig.calls(), ["new producer"]);
@@ -106,14 +118,9 @@ fn whoever_is_fenced_takes_another_producer_before_it_asks_what_is_committed() {
 
 #[test]
 fn after_a_commit_without_an_answer_it_goes_on_where_the_group_is() {
-    let mut rig = Rig::new(setup(Delivery::ExactlyOnce), copy());
-    rig.done(&Purpose::Init);
-    rig.assigned(&[0]);
-    rig.polled([record(0, 5, "a", "1")].into());
-    rig.done(&Purpose::Begin);
+    let mut rig = begun(setup(Delivery::ExactlyOnce), copy());
     rig.sent();
-    rig.pass(COMMIT);
-    rig.done(&Purpose::Offsets);
+    add_offsets(&mut rig);
     rig.done(&Purpose::EndCommit);
     rig.polled([record(0, 6, "a", "2"), record(0, 7, "b", "3")].into());
     rig.done(&Purpose::Begin);
@@ -133,11 +140,7 @@ fn after_a_commit_without_an_answer_it_goes_on_where_the_group_is() {
 
 #[test]
 fn a_membership_that_is_lost_takes_its_transaction_along() {
-    let mut rig = Rig::new(setup(Delivery::ExactlyOnce), copy());
-    rig.done(&Purpose::Init);
-    rig.assigned(&[0]);
-    rig.polled([record(0, 5, "a", "1")].into());
-    rig.done(&Purpose::Begin);
+    let mut rig = begun(setup(Delivery::ExactlyOnce), copy());
     rig.rebalanced(Rebalance::Lost([("in".into(), 0)].into()));
     assert_eq!(rig.calls(), ["send out a=1", "abort transaction"]);
     rig.done(&Purpose::EndAbort);
@@ -263,14 +266,9 @@ impl Processor for First {
 
 /// Without a changelog: `a` of record 5 is committed, `b` of record 6 is in an open transaction.
 fn seen() -> Rig<First> {
-    let mut rig = Rig::new(setup(Delivery::ExactlyOnce), First);
-    rig.done(&Purpose::Init);
-    rig.assigned(&[0]);
-    rig.polled([record(0, 5, "a", "1")].into());
-    rig.done(&Purpose::Begin);
+    let mut rig = begun(setup(Delivery::ExactlyOnce), First);
     rig.sent();
-    rig.pass(COMMIT);
-    rig.done(&Purpose::Offsets);
+    add_offsets(&mut rig);
     rig.done(&Purpose::EndCommit);
     rig.polled([record(0, 6, "b", "2"), record(0, 7, "a", "3")].into());
     rig.done(&Purpose::Begin);
@@ -302,8 +300,7 @@ fn state_that_no_changelog_has_is_taken_back_with_the_transaction_and_no_further
 fn state_stays_with_a_transaction_that_turns_out_to_be_committed() {
     let mut rig = seen();
     rig.sent();
-    rig.pass(COMMIT);
-    rig.done(&Purpose::Offsets);
+    add_offsets(&mut rig);
     let unknown = Outcome::Unknown(ErrorCode::RequestTimedOut);
     rig.answer(|purpose| *purpose == Purpose::EndCommit, unknown);
     rig.asks.retain(|ask| *ask != Ask::RenewProducer);
