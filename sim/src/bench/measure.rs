@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// How often a short workload runs: what else a machine does shows in single runs.
+const RUNS: usize = 5;
+
 /// What a workload cost.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measure {
@@ -48,6 +51,13 @@ impl Measure {
             peak_rss_mib: peak_rss_mib(),
             more: serde_json::Map::new(),
         }
+    }
+
+    /// The run of a short workload that took the middle of the times.
+    pub(super) fn median(run: impl Fn() -> Measure) -> Self {
+        let mut runs: Vec<Measure> = (0..RUNS).map(|_| run()).collect();
+        runs.sort_by(|a, b| a.cpu_s.total_cmp(&b.cpu_s));
+        runs.swap_remove(RUNS / 2)
     }
 
     /// Adds a figure of this workload alone.

@@ -54,9 +54,9 @@ pub fn run(filters: &[String], json: bool, out: &mut impl Write) -> std::io::Res
         let measure = match TOYS.iter().find(|toy| toy.name == name) {
             Some(toy) => run_toy(toy, EVENTS),
             None if name == failover::FORK => failover::fork(),
-            None if name == everything::NAME => everything::run(),
+            None if name == everything::NAME => Measure::median(everything::run),
             None if failover::LONG.contains(&name) => failover::long(name),
-            None => failover::run(name == failover::WITH_CHECKERS),
+            None => Measure::median(|| failover::run(name == failover::WITH_CHECKERS)),
         };
         if json {
             writeln!(out, "{}", measure.json())?;
