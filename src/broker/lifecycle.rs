@@ -189,7 +189,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-    use crate::broker::tests::setup;
+    use crate::broker::tests::rig::setup;
 
     fn lifecycle() -> Lifecycle {
         Lifecycle::new(Uuid([1; 4]), Uuid([2; 4]), BrokerEpoch(5), Instant::ZERO)

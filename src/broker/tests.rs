@@ -1,6 +1,8 @@
 //! Whole steps of a broker.
 
 mod answers;
+mod forwarded;
+pub(super) mod rig;
 
 use alloc::sync::Arc;
 use alloc::vec;
@@ -9,203 +11,28 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::*;
-use crate::broker::lifecycle::Report;
-use crate::config::{QuorumConfig, Voter};
 #[cfg(feature = "defects")]
 use crate::defect::Defect;
 use crate::defect::Defects;
 use crate::ids::{
-    Endpoint, LeaderEpoch, LogPoint, NodeId, Offset, PartitionEpoch, ProducerEpoch, ProducerId,
-    TopicId, TopicRef, Uuid,
+    LeaderEpoch, LogPoint, NodeId, Offset, PartitionEpoch, ProducerEpoch, ProducerId, TopicId,
+    TopicRef, Uuid,
 };
 use crate::machine::{FileKey, LogName, Survived, SurvivedLog};
 use crate::message::cluster::{
-    AllocateProducerIdsResponse, BrokerHeartbeatResponse, BrokerRegistrationResponse,
-    UnregisterBrokerRequest, UnregisterBrokerResponse,
+    AllocateProducerIdsResponse, BrokerHeartbeatResponse, UnregisterBrokerRequest,
+    UnregisterBrokerResponse,
 };
-use crate::message::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchedPartition, Isolation,
-};
+use crate::message::fetch::{FetchResponse, FetchedPartition, Isolation};
 use crate::message::metadata::MetadataRequest;
 use crate::message::partition::{AlterPartitionResponse, AlteredPartition, LeaderRecovery};
-use crate::message::produce::{
-    Acks, InitProducerIdRequest, InitProducerIdResponse, ProducePartition, ProduceRequest,
-};
-use crate::message::raft::ReplicaKey;
-use crate::message::transaction::TransactionVersion;
+use crate::message::produce::{Acks, InitProducerIdRequest, InitProducerIdResponse};
 use crate::message::{Records, Request};
-use crate::metadata::{BrokerImage, PartitionImage, TopicImage};
+use crate::metadata::TopicImage;
 use crate::record::Builder;
 use crate::time::{Duration, Timestamp};
 
-pub(super) fn endpoint(host: &str) -> Endpoint {
-    Endpoint { host: host.into(), port: 9092 }
-}
-
-pub(super) fn setup(node: i32) -> Arc<BrokerSetup> {
-    let key = ReplicaKey { node: NodeId(100), directory: Uuid([100; 4]) };
-    let server = ServerConfig {
-        node: NodeId(node),
-        cluster_id: "test".into(),
-        endpoint: endpoint(&alloc::format!("b{node}")),
-        rack: None,
-        voters: Arc::new([Voter { key, endpoint: endpoint("c100") }]),
-        quorum: QuorumConfig::default(),
-        defects: Defects::NONE,
-    };
-    Arc::new(BrokerSetup { server: Arc::new(server), broker: BrokerConfig::default() })
-}
-
-const TOPIC: TopicId = Uuid([7; 4]);
-const P0: PartitionId = PartitionId { topic: TOPIC, partition: 0 };
-const CLIENT: ConnId = ConnId(1);
-
-fn now() -> Now {
-    Now { mono: Instant::ZERO, wall: Timestamp(1_000) }
-}
-
-fn later(by: Duration) -> Now {
-    Now { mono: Instant::ZERO + by, wall: Timestamp(1_000) }
-}
-
-/// Brokers 1 and 2, registered with their own numbers as epochs.
-fn image() -> Image {
-    let mut image = Image::default();
-    for node in [1, 2] {
-        let broker = BrokerImage {
-            epoch: BrokerEpoch(i64::from(node)),
-            incarnation: Uuid::ZERO,
-            directory: Uuid::ZERO,
-            endpoint: endpoint(&alloc::format!("b{node}")),
-            rack: None,
-            fenced: false,
-            in_controlled_shutdown: false,
-        };
-        image.brokers.insert(NodeId(node), broker);
-    }
-    image
-}
-
-/// A topic `t` with one partition on both brokers.
-fn image_with(leader: i32, leader_epoch: i32, isr: &[NodeId]) -> Image {
-    let mut image = image();
-    let partition = PartitionImage {
-        replicas: Arc::new([NodeId(1), NodeId(2)]),
-        isr: isr.into(),
-        elr: Arc::new([]),
-        last_known_elr: Arc::new([]),
-        leader: NodeId(leader),
-        leader_epoch: LeaderEpoch(leader_epoch),
-        partition_epoch: PartitionEpoch(leader_epoch),
-        recovery: LeaderRecovery::Recovered,
-        adding: Arc::new([]),
-        removing: Arc::new([]),
-    };
-    let partitions = vec![Arc::new(partition)];
-    let topic = TopicImage { name: "t".into(), partitions, config: Arc::default() };
-    image.topics.insert(TOPIC, topic);
-    image.names.insert("t".into(), TOPIC);
-    image
-}
-
-/// Broker 1 with that image.
-fn broker(image: Image) -> Broker {
-    let mut out = Effects::new();
-    let mut broker = Broker::start(&setup(1), [1; 32], now(), Survived::default(), &mut out);
-    register(&mut broker);
-    publish(&mut broker, image, &mut out);
-    broker
-}
-
-fn register(broker: &mut Broker) {
-    let Report::Register(_) =
-        broker.lifecycle.report(Instant::ZERO, &broker.setup, Offset::NONE, false)
-    else {
-        panic!("a new broker registers")
-    };
-    let answer = BrokerRegistrationResponse { error: ErrorCode::None, epoch: BrokerEpoch(1) };
-    assert!(broker.lifecycle.registered(Instant::ZERO, &answer, &mut broker.rng));
-}
-
-fn publish(broker: &mut Broker, image: Image, out: &mut Effects) {
-    broker.metadata.load(Offset(10), image, out);
-    broker.settle(now(), out);
-    broker.check();
-}
-
-fn step(broker: &mut Broker, now: Now, input: Input) -> Vec<Effect> {
-    let mut out = Effects::new();
-    broker.step(now, input, &mut out);
-    broker.check();
-    out.drain().filter(|effect| !matches!(effect, Effect::Note(_))).collect()
-}
-
-fn request(number: u32, request: Request) -> Input {
-    let correlation = CorrelationId(number);
-    Input::Request { from: CLIENT, correlation, request: Arc::new(request) }
-}
-
-fn batch(value: &[u8]) -> Bytes {
-    let mut builder = Builder::new();
-    builder.append(Timestamp(900), None, Some(value));
-    builder.build()
-}
-
-fn produce(acks: Acks, name: &str) -> Request {
-    let records = Records::Inline(vec![batch(b"x")]);
-    Request::Produce(ProduceRequest {
-        transactional_id: None,
-        version: TransactionVersion::V2,
-        acks,
-        timeout: Duration::from_secs(3),
-        partitions: vec![ProducePartition {
-            topic: TopicRef::Name(name.into()),
-            partition: 0,
-            records,
-        }],
-    })
-}
-
-fn fetch(replica: Option<(NodeId, BrokerEpoch)>, offset: i64, epoch: i32) -> Request {
-    Request::Fetch(FetchRequest {
-        replica,
-        max_wait: Duration::from_millis(500),
-        min_bytes: 1,
-        max_bytes: 1 << 20,
-        isolation: Isolation::ReadUncommitted,
-        partitions: vec![FetchPartition {
-            topic: TopicRef::Id(TOPIC),
-            partition: 0,
-            current_leader_epoch: LeaderEpoch(epoch),
-            fetch_offset: Offset(offset),
-            last_fetched_epoch: LeaderEpoch(if offset > 0 { epoch } else { -1 }),
-            log_start_offset: Offset(0),
-            max_bytes: 1 << 20,
-        }],
-    })
-}
-
-fn response(effect: &Effect) -> (CorrelationId, &Response) {
-    let Effect::Respond { to: CLIENT, correlation, response } = effect else {
-        panic!("an answer, not {effect:?}")
-    };
-    (*correlation, response)
-}
-
-fn produced(effect: &Effect) -> (CorrelationId, ErrorCode, Offset) {
-    let (correlation, Response::Produce(answer)) = response(effect) else { panic!("produce") };
-    let [partition] = &answer.partitions[..] else { panic!("one partition") };
-    (correlation, partition.error, partition.base_offset)
-}
-
-fn fetched(effect: &Effect) -> (CorrelationId, &FetchedPartition) {
-    let (correlation, Response::Fetch(answer)) = response(effect) else { panic!("fetch") };
-    let [partition] = &answer.partitions[..] else { panic!("one partition") };
-    (correlation, partition)
-}
-
-const FOLLOWER: Option<(NodeId, BrokerEpoch)> = Some((NodeId(2), BrokerEpoch(2)));
-const BOTH: &[NodeId] = &[NodeId(1), NodeId(2)];
+use self::rig::*;
 
 #[test]
 fn a_blank_disk_gets_an_identity_and_keeps_it() {
@@ -505,133 +332,6 @@ fn a_shutdown_flushes_marks_and_stops() {
     assert_eq!(effects, [mark]);
     let effects = step(&mut broker, now(), Input::Saved { file: FileKey::CleanShutdown });
     assert_eq!(effects, [Effect::Return { call, outcome: Outcome::Done }, Effect::Halt]);
-}
-
-/// A broker whose connection for work to controller 100 is open.
-fn broker_with_controller(image: Image) -> (Broker, ConnId) {
-    let mut out = Effects::new();
-    let mut broker = broker(image);
-    broker.controller.follow(Some(NodeId(100)), &mut out);
-    let create = Request::UnregisterBroker(UnregisterBrokerRequest { node: NodeId(9) });
-    let effects = step(&mut broker, now(), request(90, create));
-    let dialled = |effect: &Effect| {
-        let Effect::Connect { conn, to } = effect else { return None };
-        (*to == endpoint("c100")).then_some(*conn)
-    };
-    // The heartbeats' lane dials first.
-    let conn = effects.iter().filter_map(dialled).next_back().expect("the controller is dialled");
-    (broker, conn)
-}
-
-fn sent(effects: &[Effect]) -> Vec<(CorrelationId, &Request)> {
-    let send = |effect: &'_ Effect| matches!(effect, Effect::Send { .. });
-    let sent = effects.iter().filter(|effect| send(effect)).map(|effect| {
-        let Effect::Send { correlation, request, .. } = effect else { panic!("a send") };
-        (*correlation, &**request)
-    });
-    sent.collect()
-}
-
-fn answer(conn: ConnId, number: CorrelationId, response: Response) -> Input {
-    Input::Response { conn, correlation: number, response: Arc::new(response) }
-}
-
-#[test]
-fn what_the_controller_decides_is_forwarded_until_a_controller_answers() {
-    let (mut broker, conn) = broker_with_controller(image());
-    let effects = step(&mut broker, now(), Input::Opened { conn });
-    let [(number, Request::UnregisterBroker(_))] = sent(&effects)[..] else {
-        panic!("{effects:?}")
-    };
-    let refused = |error| Response::UnregisterBroker(UnregisterBrokerResponse { error });
-    let effects = step(&mut broker, now(), answer(conn, number, refused(ErrorCode::NotController)));
-    assert_eq!(effects, [], "somebody else is the controller now");
-    let again = later(Duration::from_millis(50));
-    let effects = step(&mut broker, again, Input::Wake);
-    let [(number, Request::UnregisterBroker(_))] = sent(&effects)[..] else {
-        panic!("{effects:?}")
-    };
-    let given = refused(ErrorCode::BrokerIdNotRegistered);
-    let effects = step(&mut broker, again, answer(conn, number, given.clone()));
-    assert_eq!(response(&effects[0]), (CorrelationId(90), &given));
-}
-
-#[test]
-fn what_no_controller_answers_times_out() {
-    let (mut broker, _) = broker_with_controller(image());
-    let late = later(broker.setup.broker.request_timeout);
-    let effects = step(&mut broker, late, Input::Wake);
-    let answers: Vec<_> =
-        effects.iter().filter(|effect| matches!(effect, Effect::Respond { .. })).collect();
-    let error = ErrorCode::RequestTimedOut;
-    let timed_out = Response::UnregisterBroker(UnregisterBrokerResponse { error });
-    assert_eq!(response(answers[0]), (CorrelationId(90), &timed_out));
-}
-
-#[test]
-fn a_follower_that_fell_behind_is_proposed_out_of_the_isr_and_the_answer_counts() {
-    let (mut broker, conn) = broker_with_controller(image_with(1, 0, BOTH));
-    step(&mut broker, now(), Input::Opened { conn });
-    Arc::make_mut(&mut broker.setup).broker.replica_lag_time_max = Duration::from_secs(10);
-    step(&mut broker, now(), request(1, produce(Acks::All, "t")));
-    let mut time = Instant::ZERO;
-    let (number, proposal) = loop {
-        time = broker.deadline().expect("the leader watches its followers").max(time);
-        assert!(time < Instant::ZERO + Duration::from_secs(60));
-        let effects = step(&mut broker, Now { mono: time, wall: Timestamp(0) }, Input::Wake);
-        let proposed = sent(&effects).into_iter().find_map(|(number, request)| {
-            let Request::AlterPartition(alter) = request else { return None };
-            Some((number, alter.partitions[0].clone()))
-        });
-        if let Some(proposed) = proposed {
-            break proposed;
-        }
-    };
-    assert_eq!(proposal.new_isr, [(NodeId(1), BrokerEpoch(1))]);
-    let altered = AlteredPartition {
-        partition: P0,
-        error: ErrorCode::None,
-        leader: NodeId(1),
-        leader_epoch: LeaderEpoch(0),
-        partition_epoch: PartitionEpoch(1),
-        isr: vec![NodeId(1)],
-        recovery: LeaderRecovery::Recovered,
-    };
-    let accepted = AlterPartitionResponse { error: ErrorCode::None, partitions: vec![altered] };
-    let now = Now { mono: time, wall: Timestamp(0) };
-    step(&mut broker, now, answer(conn, number, Response::AlterPartition(accepted)));
-    assert_eq!(broker.replica(P0).expect("hosted").high_watermark(), Offset(1));
-}
-
-#[test]
-fn a_producer_gets_its_id_from_a_block() {
-    let (mut broker, conn) = broker_with_controller(image());
-    step(&mut broker, now(), Input::Opened { conn });
-    let init = Request::InitProducerId(InitProducerIdRequest {
-        transactional_id: None,
-        transaction_timeout: Duration::from_secs(60),
-        producer_id: ProducerId::NONE,
-        producer_epoch: ProducerEpoch::NONE,
-    });
-    let effects = step(&mut broker, now(), request(1, init.clone()));
-    let [(number, Request::AllocateProducerIds(_))] = sent(&effects)[..] else {
-        panic!("{effects:?}")
-    };
-    let block = AllocateProducerIdsResponse {
-        error: ErrorCode::None,
-        first: ProducerId(7000),
-        count: 1000,
-    };
-    let block = answer(conn, number, Response::AllocateProducerIds(block));
-    let effects = step(&mut broker, now(), block);
-    let got = |id| {
-        let (error, producer_epoch) = (ErrorCode::None, ProducerEpoch(0));
-        let producer_id = ProducerId(id);
-        Response::InitProducerId(InitProducerIdResponse { error, producer_id, producer_epoch })
-    };
-    assert_eq!(response(&effects[0]), (CorrelationId(1), &got(7000)));
-    let effects = step(&mut broker, now(), request(2, init));
-    assert_eq!(response(&effects[0]), (CorrelationId(2), &got(7001)));
 }
 
 #[test]

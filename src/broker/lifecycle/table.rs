@@ -6,7 +6,7 @@ use std::format;
 use std::string::String;
 
 use super::*;
-use crate::broker::tests::setup;
+use crate::broker::tests::rig::setup;
 
 type Trigger = (&'static str, fn(&mut Lifecycle));
 

@@ -1,5 +1,6 @@
 //! What a broker answers by itself.
 
+use super::rig::*;
 use super::*;
 use crate::message::consumer_group::ConsumerGroupDescribeRequest;
 use crate::message::coordinator::{CoordinatorKind, FindCoordinatorRequest};

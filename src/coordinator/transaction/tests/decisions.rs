@@ -4,7 +4,7 @@ use super::*;
 use crate::coordinator::transaction::decide::{self, Rules, Session};
 use crate::coordinator::transaction::entry::Entry;
 use crate::coordinator::transaction::markers::{MarkerKey, Markers};
-use crate::ids::{ProducerEpoch, TopicName};
+use crate::ids::{ProducerEpoch, ProducerId, TopicName};
 
 const RULES: Rules =
     Rules { now: Timestamp(1_000), epoch_max: ProducerEpoch(5), defects: Defects::NONE };
