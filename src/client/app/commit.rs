@@ -1,5 +1,9 @@
 //! Positions outside of transactions: committed after the effects, or before them; and the way back
 //! to what is committed.
+//!
+//! A group takes a commit of its present generation whenever it comes: one that timed out, and was
+//! sent again, counts once more after the next. At least once that costs work; at most once it is a
+//! gap of the protocol, which only transactions close.
 
 use alloc::vec::Vec;
 
