@@ -19,9 +19,9 @@ pub enum Op {
     Flush,
     /// Consumer: consumes exactly these partitions from now on (KIP-62's `assign`).
     Assign(Vec<(TopicName, i32)>),
-    /// Consumer: takes up to `max_records` records. Answered at once if some are buffered,
-    /// otherwise
-    /// when some arrive or after `timeout` with none. One poll at a time.
+    /// Consumer: takes up to `max_records` records; with 0, only what has become of its membership.
+    /// Answered at once if some are buffered, otherwise when some arrive or after `timeout` with
+    /// none. One poll at a time.
     Poll {
         max_records: usize,
         timeout: Duration,

@@ -11,7 +11,9 @@ use crate::event::ApplicationNote;
 use crate::op::{ConsumedRecord, GroupMetadata, Op, Outcome, Rebalance};
 use crate::time::{Duration, Instant};
 
-/// How long a poll waits for records.
+/// How long a poll waits for records, and how often whoever has no room for any asks what has become
+/// of its membership: it would be taken for dead (KIP-62), and not hear of it (`everything` seed 1
+/// over 30 minutes: two full processes held partitions that they had lost, for ever).
 const POLL_TIMEOUT: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Default)]
@@ -20,9 +22,11 @@ pub(super) struct Membership {
     pub metadata: Option<GroupMetadata>,
     subscription: Subscription,
     polling: bool,
-    /// Whether it does not poll since there is no room.
+    /// Whether it polls for no records since there is no room.
     paused: bool,
     poll_not_before: Instant,
+    /// When it last heard of its membership.
+    heard: Instant,
     /// To give up before the next poll.
     revoked: Option<Vec<Partition>>,
 }
@@ -66,9 +70,9 @@ impl<P: Processor> Engine<P> {
         }
     }
 
-    /// Polls if there is room for more, and nothing that must be given up first.
+    /// Polls if nothing must be given up first, for as many records as there is room for.
     pub(super) fn poll(&mut self, now: Instant, todo: &mut Todo) {
-        let Membership { subscription, polling, poll_not_before, ref revoked, .. } =
+        let Membership { subscription, polling, poll_not_before, heard, ref revoked, .. } =
             self.membership;
         let may = subscription == Subscription::Done && !polling && revoked.is_none();
         if !may || self.closing != Closing::No {
@@ -77,21 +81,24 @@ impl<P: Processor> Engine<P> {
         let held: usize = self.lanes.values().map(|lane| lane.entries.len()).sum();
         let room = self.setup.config.buffered_records.saturating_sub(held);
         let was_paused = replace(&mut self.membership.paused, room == 0);
-        if room == 0 {
+        let (not_before, timeout) = if room == 0 {
             self.counters.paused += u64::from(!was_paused);
-            return;
-        }
-        if poll_not_before > now {
-            return self.wake_at(poll_not_before);
+            (poll_not_before.max(heard + POLL_TIMEOUT), Duration::ZERO)
+        } else {
+            (poll_not_before, POLL_TIMEOUT)
+        };
+        if not_before > now {
+            return self.wake_at(not_before);
         }
         self.membership.polling = true;
         let max_records = self.setup.config.max_poll_records.min(room);
-        let poll = Op::Poll { max_records, timeout: POLL_TIMEOUT };
+        let poll = Op::Poll { max_records, timeout };
         todo.asks.push(Ask::Consumer(Purpose::Poll, poll));
     }
 
     pub(super) fn polled(&mut self, now: Instant, outcome: &Outcome, todo: &mut Todo) {
         self.membership.polling = false;
+        self.membership.heard = now;
         match outcome {
             Outcome::Polled(records) => self.take_records(now, records),
             Outcome::Rebalanced(change) => {

@@ -33,7 +33,7 @@ impl Consumer {
         if self.poll.is_some() {
             return Err(ErrorCode::InvalidRequest);
         }
-        self.poll = Some(Poll { call, max_records: max_records.max(1), until: now + timeout });
+        self.poll = Some(Poll { call, max_records, until: now + timeout });
         self.auto_commit(now, Moment::Poll);
         if let Some((mut ctx, group)) = self.context(now) {
             group.holding.polled();

@@ -145,7 +145,10 @@ fn a_batch_is_delivered_in_portions_each_record_once() {
     script.answer(&fetch, fetched(ErrorCode::None, vec![batch(10, 3, &["a", "b", "c", "d"])]));
     assert_eq!(polled(&mut script), is(&[(11, "b"), (12, "c")]));
     assert!(script.unanswered.is_empty(), "what is buffered is not fetched");
-    poll(2, &mut script, 2);
+    poll(2, &mut script, 0);
+    script.pass(secs(2));
+    assert_eq!(polled(&mut script), [], "it asks for none");
+    poll(3, &mut script, 2);
     assert_eq!(polled(&mut script), is(&[(13, "d")]));
     assert_eq!(fetched_from(&script.asked()), [(0, 14, 3)]);
 }

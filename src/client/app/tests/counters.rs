@@ -123,3 +123,23 @@ fn it_takes_no_more_than_there_is_room_for_and_counts_each_pause_once() {
     rig.polled([record(0, 8, "d", "4")].into());
     assert_eq!((asked(&rig), rig.engine.counters.paused), (None, 2));
 }
+
+#[test]
+fn without_room_it_stays_in_its_group_and_hears_what_it_has_lost() {
+    let mut setup = setup(Delivery::AtLeastOnce);
+    setup.config.buffered_records = 1;
+    let mut rig = Rig::new(setup, copy());
+    rig.assigned(&[0]);
+    rig.polled([record(0, 5, "a", "1")].into());
+    rig.pass(Duration::from_millis(499));
+    assert_eq!(asked(&rig), None);
+    for _ in 0..2 {
+        rig.pass(Duration::from_millis(500));
+        assert_eq!((asked(&rig), rig.engine.counters.paused), (Some(0), 1));
+        rig.polled([].into());
+        assert_eq!(asked(&rig), None);
+    }
+    rig.pass(Duration::from_millis(500));
+    rig.rebalanced(Rebalance::Lost([("in".into(), 0)].into()));
+    assert_eq!(asked(&rig), Some(1), "there is room again");
+}
