@@ -83,6 +83,7 @@ impl Consumer {
             metadata: &self.network.metadata,
             is_told: self.network.is_told(),
             rng: &mut self.rng,
+            rounds: &mut self.rounds,
         };
         Some((ctx, group))
     }

@@ -82,6 +82,8 @@ pub struct Consumer {
     turn: usize,
     poll: Option<Poll>,
     group: Option<Group>,
+    /// Of memberships, counted over all of them.
+    rounds: u64,
     closed: bool,
     wake: Option<Instant>,
 }
@@ -113,6 +115,7 @@ impl Consumer {
             turn: 0,
             poll: None,
             group,
+            rounds: 0,
             closed: false,
             wake: Some(now.mono),
         }

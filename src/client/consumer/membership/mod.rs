@@ -41,6 +41,8 @@ pub(crate) struct Context<'a> {
     /// Whether the metadata has answered for all topics that were asked for.
     pub is_told: bool,
     pub rng: &'a mut Rng,
+    /// Times that the consumer has begun anew, in whatever membership.
+    pub rounds: &'a mut u64,
 }
 
 impl Context<'_> {
@@ -70,7 +72,7 @@ impl Context<'_> {
 /// A request that has no answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sent {
-    /// An answer to an earlier round means nothing.
+    /// An answer to an earlier round means nothing, of an earlier membership neither.
     round: u64,
     what: What,
 }
@@ -106,21 +108,19 @@ pub(crate) struct Membership {
     protocol: Protocol,
     /// When the application has to have polled; none while it does.
     poll_by: Option<Instant>,
-    rounds: u64,
 }
 
 impl Membership {
     pub fn new(ctx: &mut Context<'_>, topics: Vec<TopicName>) -> Self {
-        let mut membership =
-            Membership { topics, protocol: Protocol::Away, poll_by: None, rounds: 0 };
+        let mut membership = Membership { topics, protocol: Protocol::Away, poll_by: None };
         membership.begin(ctx);
         membership.poll_by = Some(ctx.now + ctx.setup.config.max_poll_interval);
         membership
     }
 
     fn begin(&mut self, ctx: &mut Context<'_>) {
-        self.rounds += 1;
-        let (topics, round) = (self.topics.clone(), self.rounds << 32);
+        *ctx.rounds += 1;
+        let (topics, round) = (self.topics.clone(), *ctx.rounds << 32);
         self.protocol = match ctx.setup.config.group_protocol {
             GroupProtocol::Classic => Protocol::Classic(Classic::new(topics, round, ctx.now)),
             GroupProtocol::Consumer => {

@@ -512,6 +512,20 @@ fn a_member_whose_application_does_not_poll_leaves_until_it_does() {
     asked_of(&mut script, is_join);
 }
 
+#[test]
+fn an_answer_to_an_earlier_membership_means_nothing_to_the_next() {
+    let mut script = member(AssignmentStrategy::Range);
+    let first = asked_of(&mut script, is_join);
+    script.call(1, Op::Unsubscribe);
+    script.call(2, Op::Subscribe(vec!["orders".into()]));
+    assert_eq!(script.take_returned(), [(1, Outcome::Done), (2, Outcome::Done)]);
+    let second = asked_of(&mut script, is_join);
+    script.answer(&first, joined(ErrorCode::None, 2, "range"));
+    assert!(!is_asked(&script, is_sync), "it left that generation");
+    script.answer(&second, joined(ErrorCode::None, 3, "range"));
+    assert!(is_asked(&script, is_sync));
+}
+
 pub(super) fn led(epoch: i32, assignment: Option<&[i32]>) -> Response {
     let topic = |partitions: &[i32]| -> TopicPartitions {
         vec![(crate::client::testing::topic_id(), partitions.to_vec())]
