@@ -42,7 +42,10 @@ pub struct MemberClient {
     /// The highest offset read by topic and partition, in all lives.
     pub reached: Vec<Vec<i64>>,
     pub consumed: u64,
+    /// Stays in the group that ended since its place was somebody else's.
     pub fenced: u64,
+    /// Whether this stay was counted.
+    is_fenced: bool,
     /// What nobody has been told yet.
     pub told: Vec<Told>,
 }
@@ -110,6 +113,7 @@ impl MemberClient {
             reached: scenario.topics.iter().map(reached).collect(),
             consumed: 0,
             fenced: 0,
+            is_fenced: false,
             told: Vec::new(),
         }
     }
@@ -232,6 +236,7 @@ impl MemberClient {
         self.calls = 0;
         self.closing = false;
         self.stage = Stage::Out;
+        self.is_fenced = false;
         self.commits.clear();
         self.done.clear();
         self.owned.clear();
@@ -309,12 +314,13 @@ impl MemberClient {
             error,
             ErrorCode::UnknownMemberId
                 | ErrorCode::IllegalGeneration
-                | ErrorCode::GroupIdNotFound
                 | ErrorCode::FencedInstanceId
                 | ErrorCode::FencedMemberEpoch
                 | ErrorCode::StaleMemberEpoch
         );
-        self.fenced += u64::from(is_fencing);
+        if is_fencing && !std::mem::replace(&mut self.is_fenced, true) {
+            self.fenced += 1;
+        }
     }
 
     fn polled(&mut self, world: &mut World<Process>, outcome: &Outcome) -> Option<Instant> {
@@ -376,6 +382,7 @@ impl MemberClient {
             Rebalance::Assigned(partitions, metadata) => {
                 self.owned.extend(partitions.iter().cloned());
                 self.metadata = metadata.clone();
+                self.is_fenced = false;
                 self.go_on(world)
             }
             Rebalance::Lost(partitions) => {
@@ -595,18 +602,24 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_counted_as_fencing_only_if_somebody_else_is_in_its_place() {
+    fn a_stay_that_ends_since_somebody_else_is_in_its_place_is_counted_once() {
         let table = [
             (ErrorCode::IllegalGeneration, 1),
             (ErrorCode::UnknownMemberId, 1),
             (ErrorCode::StaleMemberEpoch, 1),
+            (ErrorCode::GroupIdNotFound, 0),
             (ErrorCode::RebalanceInProgress, 0),
             (ErrorCode::NotCoordinator, 0),
         ];
         for (error, fenced) in table {
-            let (mut member, _) = member("sync");
+            let (mut member, mut world) = member("sync");
+            member.note_fencing(&Outcome::Failed(error));
             member.note_fencing(&Outcome::Failed(error));
             assert_eq!(member.fenced, fenced, "{error:?}");
+            let again = Rebalance::Assigned(vec![("orders".into(), 0)], outside(&"g".into()));
+            answer(&mut member, &mut world, Outcome::Rebalanced(again.into()));
+            member.note_fencing(&Outcome::Failed(error));
+            assert_eq!(member.fenced, fenced * 2, "{error:?}");
         }
     }
 }
