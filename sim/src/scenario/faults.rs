@@ -32,6 +32,11 @@ fn fault(mut table: Table<'_>) -> Result<Fault, Error> {
             table.error("target", at, format!("unknown target {name:?}"), &cure)
         })?,
     };
+    use FaultKind::{Crash, Power, Shutdown, Wipe};
+    if target == Target::Store && matches!(kind, Crash | Power | Shutdown | Wipe) {
+        let what = format!("{name:?} of the store, which keeps everything in memory");
+        return Err(table.error("target", at, what, "pause, isolate or clog it"));
+    }
     let fault = Fault {
         kind,
         target,

@@ -287,7 +287,7 @@ named!(
         Consumer = "consumer",
         App = "app",
         Feed = "feed",
-        /// It keeps everything in memory: nobody else means it, or a crash would take its state.
+        /// It keeps everything in memory: nobody else means it, and it cannot crash.
         Store = "store",
         Client = "client",
         Anyone = "anyone",

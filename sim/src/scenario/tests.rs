@@ -164,6 +164,11 @@ const REFUSED: &[(&str, &str)] = &[
          set target = \"transaction-coordinator\"",
     ),
     (
+        "[[fault]]\nkind = \"crash\"\ntarget = \"store\"",
+        "s.toml:3: fault[0].target: \"crash\" of the store, which keeps everything in memory; \
+         pause, isolate or clog it",
+    ),
+    (
         "[group]\ndelivery = \"at-most-once\"\ncommit = \"async\"",
         "s.toml:3: group.commit: \"async\", which knows of no commit before its work; \
          at most once needs \"sync\"",
