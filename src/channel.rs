@@ -2,10 +2,8 @@
 //! timeouts.
 //!
 //! After Kafka's `NetworkClient`: one connection to a peer, requests pipelined on it, answers in
-//! the
-//! order of the requests. A connection that breaks, or a request that times out, fails everything
-//! in
-//! flight on it; the owner decides what to send again.
+//! the order of the requests. A connection that breaks, or a request that times out, fails
+//! everything in flight on it; the owner decides what to send again.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;

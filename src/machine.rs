@@ -1,6 +1,5 @@
 //! The boundary: a process is a [`Machine`], and everything that crosses its edge is an [`Input`]
-//! or
-//! an [`Effect`].
+//! or an [`Effect`].
 //!
 //! The driver (the simulator's world, or tokio) delivers inputs one at a time and carries out the
 //! effects in their order. That order *is* the happens-before that crash faults attack.

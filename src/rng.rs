@@ -4,8 +4,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 /// A seeded generator whose draws are plain integer arithmetic, so that an upgrade of a crate
-/// cannot
-/// change what a seed means.
+/// cannot change what a seed means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rng(ChaCha8Rng);
 

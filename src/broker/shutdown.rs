@@ -1,6 +1,5 @@
 //! The controlled shutdown (KIP-631): leaderships move away, then everything becomes durable, then
-//! a
-//! mark says that it is.
+//! a mark says that it is.
 
 use alloc::format;
 

@@ -122,8 +122,7 @@ impl QuorumLog {
     }
 
     /// The largest epoch at or below `epoch`, and its end offset here (KIP-279). An epoch older
-    /// than
-    /// the log answers with its start.
+    /// than the log answers with its start.
     pub(super) fn end_for(&self, epoch: LeaderEpoch) -> LogPoint {
         let next = self.epochs.partition_point(|start| start.epoch <= epoch);
         let offset = self.epochs.get(next).map_or(self.end(), |start| start.offset);

@@ -1,8 +1,7 @@
 //! KRaft: the metadata quorum (KIP-595), one file per role.
 //!
 //! [`Raft`] is one node of it, voter or observer, and no process of its own: controllers and
-//! brokers
-//! embed it, route its inputs to it and drain its [`RaftEvent`]s after every step.
+//! brokers embed it, route its inputs to it and drain its [`RaftEvent`]s after every step.
 //!
 //! Two rules run through all of it. What others may count on is durable first: the epoch and the
 //! vote before an answer or a request in that epoch leaves, a batch before a voter's fetch offset

@@ -1,6 +1,5 @@
 //! Prospective (KIP-996): asks whether it would be elected before it raises the epoch, so that a
-//! node
-//! that was cut off does not depose a good leader.
+//! node that was cut off does not depose a good leader.
 
 use crate::machine::Effects;
 use crate::raft::Raft;

@@ -13,8 +13,7 @@ use crate::time::{Instant, Now, earliest};
 
 impl Raft {
     /// Takes an input if it is raft's; false if it is somebody else's. `Wake` and the `Closed` of
-    /// an
-    /// inbound connection are taken in and still answered false: they concern others too.
+    /// an inbound connection are taken in and still answered false: they concern others too.
     pub fn on_input(&mut self, now: Now, input: &Input, out: &mut Effects) -> bool {
         match input {
             Input::Wake => {

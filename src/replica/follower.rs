@@ -48,8 +48,8 @@ impl Follower {
 }
 
 /// Where a follower cuts its log when its leader answers that the logs part at `leader`: the
-/// largest
-/// epoch that the leader knows at or below the follower's last one, and its end there (KIP-279).
+/// largest epoch that the leader knows at or below the follower's last one, and its end there
+/// (KIP-279).
 pub(super) fn truncation_point(log: &Log, leader: LogPoint) -> Offset {
     let own = log.end_offset_for(leader.epoch);
     let end = log.end_offset();

@@ -196,9 +196,8 @@ impl Isr {
     /// Takes the proposal back after the controller refused it; says whether that was possible.
     ///
     /// While an earlier, unanswered copy of the same proposal may still arrive, it is not: that
-    /// copy
-    /// could be accepted later (a fenced broker is unfenced), and a member would join behind the
-    /// leader's back. Copies do not live for longer than `request_timeout`.
+    /// copy could be accepted later (a fenced broker is unfenced), and a member would join behind
+    /// the leader's back. Copies do not live for longer than `request_timeout`.
     pub fn roll_back(&mut self, now: Instant, request_timeout: Duration) -> bool {
         let Some(pending) = &self.pending else { return false };
         let alive = |at: Instant| now.since(at) <= request_timeout;

@@ -103,9 +103,8 @@ impl Leader {
     }
 
     /// Up to where every replica that counts holds the log, which ends at `end` here. Those that
-    /// may
-    /// be in the ISR count, and those that are about to join: or the high watermark could run away
-    /// from them for ever (KAFKA-7128).
+    /// may be in the ISR count, and those that are about to join: or the high watermark could run
+    /// away from them for ever (KAFKA-7128).
     fn replicated(&self, ctx: &Context<'_>, end: Offset) -> Offset {
         let mut replicated = end;
         for remote in &self.followers {
@@ -223,8 +222,7 @@ impl Replica {
     }
 
     /// Whether a produce with acks=all whose records end below `required` is done, and how. None:
-    /// it
-    /// waits on.
+    /// it waits on.
     #[must_use]
     pub fn acked(&self, ctx: &Context<'_>, required: Offset) -> Option<Result<(), ErrorCode>> {
         let Role::Leader(leader) = &self.role else {

@@ -1,8 +1,7 @@
 //! One partition on one broker: a log, and what this broker does with it.
 //!
 //! A [`Replica`] follows the cluster's metadata ([`Replica::apply`]): it leads, follows, or idles.
-//! A
-//! leader takes appends, serves reads, watches its followers and with them the high watermark
+//! A leader takes appends, serves reads, watches its followers and with them the high watermark
 //! (`leader`, `serve`), and proposes changes of the ISR to the controller (`isr`, `alter`). A
 //! follower says what to fetch, appends what comes and cuts its log where it parted from the
 //! leader's (`follower`). Requests that wait do so at the broker; [`Replica::take_changes`] says

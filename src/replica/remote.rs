@@ -4,8 +4,7 @@ use crate::ids::{BrokerEpoch, NodeId, Offset};
 use crate::time::{Duration, Instant};
 
 /// A follower in the leader's eyes. All of it comes from fetches in the current leader epoch: when
-/// a
-/// new epoch begins, nothing is known (KIP-320).
+/// a new epoch begins, nothing is known (KIP-320).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Remote {
     pub node: NodeId,

@@ -1,6 +1,5 @@
 //! What clients saw, held against what was committed: P3, P4 and the Jepsen Kafka anomalies for
-//! data
-//! without transactions.
+//! data without transactions.
 //!
 //! Kafka gives offsets, so the version order is known and every check is one look-up.
 

@@ -9,8 +9,7 @@ use seedlog::ids::{LeaderEpoch, Offset};
 use seedlog::record::{self, BatchHeader};
 
 /// Bytes of a batch before its attributes: base offset, length, leader epoch, magic, CRC. All but
-/// the
-/// length may differ between copies, or is a check of the rest.
+/// the length may differ between copies, or is a check of the rest.
 const CONTENT: usize = 21;
 
 /// One batch as some replica stores it.

@@ -174,8 +174,7 @@ impl Model {
     }
 
     /// A process dies and comes back at once, with its log and an old high watermark. The
-    /// controller
-    /// takes it out of the ISR, unless it is the last member.
+    /// controller takes it out of the ISR, unless it is the last member.
     fn restart(&mut self, host: usize) {
         let node = self.hosts[host].node;
         let epoch = BrokerEpoch(self.next_epoch);
