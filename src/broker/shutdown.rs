@@ -45,6 +45,13 @@ impl Broker {
         }
     }
 
+    /// Whether a controlled shutdown is under way: this broker gives up its leaderships and its
+    /// places in ISRs, and stops.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutdown.is_some()
+    }
+
     /// Whether nothing more may change on the disk but the shutdown's own.
     pub(super) fn is_leaving(&self) -> bool {
         self.shutdown.is_some_and(|shutdown| shutdown.stage != Stage::Leaving)

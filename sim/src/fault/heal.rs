@@ -1,8 +1,10 @@
 //! The core that heals: big enough to make progress, chosen by seed; everybody else stays as they
 //! are.
 
+use seedlog::broker::Broker;
 use seedlog::ids::NodeId;
 
+use crate::cluster::Process;
 use crate::run::Run;
 use crate::scenario::script::Role;
 use crate::world::{Dice, Draw as _, NetworkFaults, ProcessId, Subject};
@@ -97,7 +99,7 @@ impl Run {
 
     /// Whether every partition makes progress without these brokers: a candidate that keeps its log
     /// can lead, and enough replicas are left for min.insync.replicas.
-    fn can_do_without(&self, out: &[ProcessId]) -> bool {
+    pub(super) fn can_do_without(&self, out: &[ProcessId]) -> bool {
         let is_out = |node: &NodeId| {
             self.cluster.of_node(*node).is_some_and(|process| out.contains(&process))
         };
@@ -115,8 +117,8 @@ impl Run {
         })
     }
 
-    /// Whether a candidate inside the core can lead as it is. One that is down cannot: its new
-    /// incarnation counts as unclean, and leaves ISR and ELR.
+    /// Whether a candidate inside the core can lead as it is, and will still be a candidate when
+    /// those outside are gone.
     fn has_survivor(
         &self,
         out: &[ProcessId],
@@ -125,7 +127,16 @@ impl Run {
         let mut candidates = partition.isr.iter().chain(partition.elr.iter());
         candidates.any(|node| {
             let outside = self.cluster.of_node(*node).is_none_or(|process| out.contains(&process));
-            !outside && self.is_known(*node)
+            !outside && self.is_settled(*node)
         })
+    }
+
+    /// Whether nothing is under way that takes this broker out of ISR and ELR. One that is down, or
+    /// not registered yet, leaves them: its new incarnation counts as unclean. So does one that
+    /// shuts down in a controlled way (`everything` seed 3114).
+    fn is_settled(&self, node: NodeId) -> bool {
+        let process = self.cluster.of_node(node).and_then(|process| self.world.node(process));
+        let leaves = process.and_then(Process::broker).is_some_and(Broker::is_shutting_down);
+        self.is_known(node) && !leaves
     }
 }

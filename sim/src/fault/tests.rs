@@ -3,8 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::run::Run;
+use seedlog::broker::Broker;
+use seedlog::time::Duration;
+
+use crate::cluster::Process;
+use crate::run::{Phase, Run};
 use crate::scenario::Scenario;
+use crate::scenario::script::{Action, ProcessAct, Role};
 use crate::world::ProcessId;
 
 /// A run with one source of faults, in the step after its first strike.
@@ -98,4 +103,62 @@ fn a_rolling_restart_takes_every_server_in_turn_and_one_at_a_time() {
         assert!(run.step(), "only {restarted:?} of {servers:?} were restarted");
     }
     assert_eq!(restarted, servers, "each once, in their order");
+}
+
+/// A run of three brokers and partitions on all of them, some seconds into the faults of which
+/// there are none.
+fn calm() -> Run {
+    let text = "# Calm.\n[cluster]\nbrokers = 3\ncontrollers = 3\n\
+                [controller]\nbroker.session.timeout.ms = 9000\n";
+    let scenario = Scenario::parse("calm.toml", text, &[]).expect("a sound scenario");
+    let mut run = Run::new(&Arc::new(scenario), 1, true);
+    while !matches!(run.phase(), Phase::Safety { .. }) {
+        assert!(run.step(), "the cluster boots");
+    }
+    advance(&mut run, Duration::from_secs(3));
+    run
+}
+
+fn advance(run: &mut Run, by: Duration) {
+    let until = run.world.now() + by;
+    while run.world.now() < until {
+        assert!(run.step(), "the run goes on");
+    }
+}
+
+fn brokers(run: &Run) -> [ProcessId; 3] {
+    let brokers: Vec<ProcessId> = run.cluster.all(Role::Broker).collect();
+    brokers.try_into().expect("there are three")
+}
+
+/// One restarts, so that its place in the ISR is void; can the last one be left out then, with
+/// nobody but the first to lead?
+fn rests_on_first(run: &mut Run) -> bool {
+    let [_, second, third] = brokers(run);
+    let restart = Action::Process(ProcessAct::Restart, run.one(second));
+    run.decided(&restart);
+    run.refresh_image();
+    run.can_do_without(&[third])
+}
+
+#[test]
+fn a_core_rests_on_one_broker_that_is_well() {
+    assert!(rests_on_first(&mut calm()));
+}
+
+/// Found by `everything` seed 3114.
+#[test]
+fn a_core_does_not_rest_on_one_broker_that_shuts_down() {
+    let mut run = calm();
+    let [first, ..] = brokers(&run);
+    let shutdown = Action::Process(ProcessAct::Shutdown, run.one(first));
+    run.decided(&shutdown);
+    let shuts_down = |run: &Run| {
+        let broker = run.world.node(first).and_then(Process::broker);
+        broker.is_some_and(Broker::is_shutting_down)
+    };
+    while !shuts_down(&run) {
+        assert!(run.step(), "the run goes on");
+    }
+    assert!(!rests_on_first(&mut run));
 }
