@@ -47,7 +47,7 @@ use crate::controller::session::Sessions;
 use crate::coordinator::Shard;
 use crate::event::Event;
 use crate::format;
-use crate::ids::{LogId, Offset};
+use crate::ids::{LogId, NodeId, Offset};
 use crate::machine::{Effect, Effects, FileKey, Input, LogName, Machine, Survived};
 use crate::message::raft::ReplicaKey;
 use crate::metadata::{Image, MetadataRecord};
@@ -149,6 +149,13 @@ impl Controller {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.shard.is_leading()
+    }
+
+    /// When this controller, by its monotonic clock, fences a broker of which it hears nothing
+    /// more; none unless active, and for those that have no session.
+    #[must_use]
+    pub fn session_end(&self, node: NodeId) -> Option<Instant> {
+        self.sessions.end(node)
     }
 
     #[must_use]

@@ -59,6 +59,11 @@ impl Sessions {
         session.metadata_offset = session.metadata_offset.max(metadata_offset);
     }
 
+    /// When a broker's session ends if it is not heard of again.
+    pub fn end(&self, node: NodeId) -> Option<Instant> {
+        self.by_node.get(&node).map(|session| session.expires)
+    }
+
     /// Whether that incarnation was heard of within the timeout.
     pub fn is_valid(&self, node: NodeId, epoch: BrokerEpoch, now: Instant) -> bool {
         let session = self.by_node.get(&node);

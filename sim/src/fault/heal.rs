@@ -133,10 +133,23 @@ impl Run {
 
     /// Whether nothing is under way that takes this broker out of ISR and ELR. One that is down, or
     /// not registered yet, leaves them: its new incarnation counts as unclean. So does one that
-    /// shuts down in a controlled way (`everything` seed 3114).
+    /// shuts down in a controlled way (`everything` seed 3114), and one that was cut off until now,
+    /// which may be fenced before it is heard again.
     fn is_settled(&self, node: NodeId) -> bool {
         let process = self.cluster.of_node(node).and_then(|process| self.world.node(process));
         let leaves = process.and_then(Process::broker).is_some_and(Broker::is_shutting_down);
-        self.is_known(node) && !leaves
+        self.is_known(node) && !leaves && self.is_heard(node)
+    }
+
+    /// Whether the controller has heard of a broker in the younger half of its session. One that
+    /// becomes active gives everybody a new session.
+    fn is_heard(&self, node: NodeId) -> bool {
+        let Some(active) = self.view().controller() else { return true };
+        let controller = self.world.node(active).and_then(Process::controller);
+        let Some(end) = controller.and_then(|active| active.session_end(node)) else {
+            return false;
+        };
+        let half = self.scenario.controller.broker_session_timeout / 2;
+        end >= self.world.clock(active).mono + half
     }
 }

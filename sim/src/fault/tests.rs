@@ -9,7 +9,7 @@ use seedlog::time::Duration;
 use crate::cluster::Process;
 use crate::run::{Phase, Run};
 use crate::scenario::Scenario;
-use crate::scenario::script::{Action, ProcessAct, Role};
+use crate::scenario::script::{Action, Group, LinkAct, ProcessAct, Role};
 use crate::world::ProcessId;
 
 /// A run with one source of faults, in the step after its first strike.
@@ -160,5 +160,18 @@ fn a_core_does_not_rest_on_one_broker_that_shuts_down() {
     while !shuts_down(&run) {
         assert!(run.step(), "the run goes on");
     }
+    assert!(!rests_on_first(&mut run));
+}
+
+#[test]
+fn a_core_does_not_rest_on_one_broker_that_the_controller_does_not_hear() {
+    let mut run = calm();
+    let [first, ..] = brokers(&run);
+    let cut = Action::Link(LinkAct::Cut, run.one(first), Group::Everybody, true);
+    run.decided(&cut);
+    advance(&mut run, Duration::from_secs(5));
+    let node = run.cluster.node(first).expect("a broker is a node");
+    run.refresh_image();
+    assert!(run.image.is_active(node), "not fenced yet");
     assert!(!rests_on_first(&mut run));
 }
