@@ -298,6 +298,8 @@ pub struct OffsetNote {
     pub shard: i32,
     /// Where in the coordinator's log.
     pub at: Offset,
+    /// The leader epoch in which the coordinator serves.
+    pub coordinator_epoch: LeaderEpoch,
 }
 
 /// Where a consumer is to begin that has no place in a partition: nothing was committed, or what

@@ -149,6 +149,7 @@ impl GroupCoordinator {
                     producer: None,
                     shard: self.shard,
                     at,
+                    coordinator_epoch: self.epoch,
                 };
                 let note = Waiting::Note(Event::OffsetCommitted(Arc::new(note)));
                 self.waiting.push(self.end, note);
@@ -187,6 +188,7 @@ impl GroupCoordinator {
                 producer: Some(producer),
                 shard: self.shard,
                 at: commit.at,
+                coordinator_epoch: self.epoch,
             };
             self.waiting.push(self.end, Waiting::Note(Event::OffsetCommitted(Arc::new(note))));
         }

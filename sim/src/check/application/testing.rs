@@ -8,7 +8,7 @@ use seedlog::client::app::ledger::format::{Action, LedgerRequest, Posting};
 use seedlog::event::{
     ApplicationNote, AppliedChange, AppliedNote, Event, OffsetNote, RestoredNote,
 };
-use seedlog::ids::{Offset, TopicId, TopicName};
+use seedlog::ids::{LeaderEpoch, Offset, TopicId, TopicName};
 use seedlog::record::Record;
 use seedlog::time::{Duration, Instant, Timestamp};
 
@@ -121,6 +121,7 @@ impl<I: Invariant> Shown<I> {
             producer: None,
             shard: 0,
             at: Offset(0),
+            coordinator_epoch: LeaderEpoch(0),
         };
         let at = self.now();
         assert_eq!(self.invariant.noted(&Event::OffsetCommitted(Arc::new(note)), at), Ok(()));

@@ -31,6 +31,8 @@ pub struct Cluster {
     state: TransactionState,
     /// Whose transitions the coordinator writes.
     pub producer: ProducerId,
+    /// The leader epoch of the coordinator of groups that writes and says.
+    pub reign: LeaderEpoch,
 }
 
 impl Deref for Cluster {
@@ -95,7 +97,7 @@ impl Cluster {
         }
         script.expect_nothing();
         let (ends, state) = (BTreeMap::new(), TransactionState::Empty);
-        Cluster { script, ends, state, producer: PRODUCER }
+        Cluster { script, ends, state, producer: PRODUCER, reign: LeaderEpoch(0) }
     }
 
     /// Where the next record of a partition comes.
@@ -106,7 +108,8 @@ impl Cluster {
     /// All brokers have the batch.
     pub fn append_to(&mut self, id: PartitionId, batch: &Bytes) -> i64 {
         let base = self.end(id);
-        let batch = record::stamp(batch, Offset(base), LeaderEpoch(0));
+        let epoch = if id == OFFSETS { self.reign } else { LeaderEpoch(0) };
+        let batch = record::stamp(batch, Offset(base), epoch);
         let last = BatchHeader::parse(&batch).unwrap().last_offset();
         let log = LOGS.iter().find(|(other, ..)| *other == id).unwrap().2;
         for node in [B1, B2, B3] {
@@ -238,7 +241,7 @@ impl Cluster {
             group: "g".into(),
             generation,
             shard: 0,
-            coordinator_epoch: LeaderEpoch(0),
+            coordinator_epoch: self.reign,
             members: members.iter().map(member).collect(),
         };
         self.note(B1, Event::Group(Arc::new(note)));
@@ -337,6 +340,7 @@ impl Cluster {
             producer: producer.map(|id| (id, ProducerEpoch(1))),
             shard: 0,
             at: Offset(at),
+            coordinator_epoch: self.reign,
         };
         self.note(B1, Event::OffsetCommitted(Arc::new(note)));
     }

@@ -19,6 +19,7 @@ fn a_commit_is_answered_and_noted_when_the_log_has_committed_it() {
         producer: None,
         shard: 5,
         at: Offset(0),
+        coordinator_epoch: LeaderEpoch(1),
     };
     assert_eq!(rig.events, [Event::OffsetCommitted(Arc::new(note))]);
     assert_eq!(offset_of(&rig.ask(fetch(true))), Ok(5));
