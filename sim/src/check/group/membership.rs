@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use seedlog::event::{GroupMemberNote, GroupNote, OffsetNote};
-use seedlog::ids::Offset;
+use seedlog::ids::{LeaderEpoch, Offset};
 use seedlog::op::Rebalance;
 
 use super::super::tally::{Check, Tally};
 use super::Named;
+use super::reigns::Said;
 
 /// Both views.
 #[derive(Clone, Debug, Default)]
 pub struct Membership {
-    /// What each group's coordinator said last.
-    groups: BTreeMap<Arc<str>, Arc<GroupNote>>,
+    /// What each group's coordinators said last.
+    groups: BTreeMap<Arc<str>, Said<Arc<GroupNote>>>,
     /// What each client believes, by its number.
     believers: BTreeMap<u32, Believer>,
 }
@@ -47,13 +48,24 @@ impl Membership {
                 note.group, note.generation
             )
         });
-        self.groups.insert(Arc::clone(&note.group), Arc::clone(note));
+        let said = self.groups.entry(Arc::clone(&note.group)).or_default();
+        said.say(note.coordinator_epoch, Arc::clone(note), |known, new| *known = new);
+    }
+
+    /// What a group is, as its newest coordinator has it.
+    fn group(&self, group: &str) -> Option<&GroupNote> {
+        self.groups.get(group)?.newest().map(Arc::as_ref)
+    }
+
+    /// What a group is, or was, as the coordinator of that time said last.
+    fn group_under(&self, group: &str, reign: LeaderEpoch) -> Option<&GroupNote> {
+        self.groups.get(group)?.upto(reign).map(Arc::as_ref)
     }
 
     /// Whether somebody names a place in a group that the group has left behind. That never becomes
     /// true again of a place that is given once.
     pub fn is_stale(&self, group: &str, member: &str, generation: i32) -> bool {
-        let Some(note) = self.groups.get(group) else { return false };
+        let Some(note) = self.group(group) else { return false };
         if member.is_empty() {
             return generation >= 0;
         }
@@ -70,15 +82,16 @@ impl Membership {
     /// the partition to somebody else, which it may not know yet.
     pub fn is_to_read(&self, client: u32, partition: &Named) -> bool {
         let Some(believer) = self.believers.get(&client) else { return true };
-        let Some(group) = self.groups.get(&believer.group) else { return true };
+        let Some(group) = self.group(&believer.group) else { return true };
         let own = group.members.iter().find(|each| each.member == believer.member);
         own.is_some_and(|own| own.assigned.contains(partition))
     }
 
-    /// G4. An offset was accepted, outside of a transaction: the records of the log are noted in
-    /// its order, so the group is as it was when the offset was accepted.
-    pub fn check_commit(&self, note: &OffsetNote, tally: &mut Tally) {
-        let Some(group) = self.groups.get(&note.group) else { return };
+    /// G4. An offset was accepted, outside of a transaction. A coordinator notes the records of its
+    /// log in their order, so what it said last of the group is what held when it accepted the
+    /// offset, whatever its successors have said since.
+    pub fn check_commit(&self, note: &OffsetNote, reign: LeaderEpoch, tally: &mut Tally) {
+        let Some(group) = self.group_under(&note.group, reign) else { return };
         let place = group.members.iter().find(|each| each.member == note.member);
         let holds = match place {
             Some(member) => member.epoch == note.generation,
@@ -129,7 +142,7 @@ impl Membership {
 
     /// G2. Whoever else believes to hold a partition must be out of the group.
     fn check_alone(&self, client: u32, group: &str, partition: &Named, tally: &mut Tally) {
-        let (Some(note), Some(new)) = (self.groups.get(group), self.believers.get(&client)) else {
+        let (Some(note), Some(new)) = (self.group(group), self.believers.get(&client)) else {
             return;
         };
         let current = |member: &Arc<str>| note.members.iter().any(|each| each.member == *member);
@@ -155,8 +168,8 @@ impl Membership {
     }
 
     /// G6. An offset was removed: nobody may be reading on from there.
-    pub fn check_removal(&self, note: &OffsetNote, tally: &mut Tally) {
-        let Some(group) = self.groups.get(&note.group) else { return };
+    pub fn check_removal(&self, note: &OffsetNote, reign: LeaderEpoch, tally: &mut Tally) {
+        let Some(group) = self.group_under(&note.group, reign) else { return };
         let is_it = |held: &&Named| held.0 == note.topic && held.1 == note.partition;
         let owns = |member: &&GroupMemberNote| member.assigned.iter().find(is_it).is_some();
         let owner = group.members.iter().find(owns);

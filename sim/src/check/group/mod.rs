@@ -4,13 +4,14 @@
 mod generations;
 mod membership;
 mod offsets;
+mod reigns;
 mod requests;
 mod resets;
 
 use std::sync::Arc;
 
 use seedlog::event::{GroupNote, OffsetNote};
-use seedlog::ids::{Offset, PartitionId, TopicName};
+use seedlog::ids::{LeaderEpoch, Offset, PartitionId, TopicName};
 use seedlog::message::coordinator::CoordinatorKind;
 use seedlog::op::{Outcome, Position, Rebalance};
 use seedlog::record::BatchHeader;
@@ -21,6 +22,7 @@ use super::transaction::Closed;
 use generations::Generations;
 use membership::Membership;
 use offsets::Offsets;
+use reigns::Reigns;
 use requests::Requests;
 use resets::Resets;
 
@@ -31,6 +33,7 @@ type Named = (TopicName, i32);
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
     membership: Membership,
+    reigns: Reigns,
     offsets: Offsets,
     requests: Requests,
     generations: Generations,
@@ -106,7 +109,7 @@ impl Checkers {
         }
     }
 
-    pub(super) fn offset_noted(&mut self, note: &OffsetNote) {
+    pub(super) fn offset_noted(&mut self, note: &Arc<OffsetNote>) {
         if self.is_shard_excused(&note.group) {
             return;
         }
@@ -118,11 +121,14 @@ impl Checkers {
         let exists =
             self.image.names.get(&note.topic).is_some_and(|id| !self.reborn.contains_key(id));
         let Checkers { groups, tally, .. } = self;
+        // If another one has written at its place in the log, it was in that one's group.
+        let place = groups.reigns.at(note.shard, note.at);
+        let reign = note.coordinator_epoch.max(place.unwrap_or(LeaderEpoch::NONE));
         if note.producer.is_none() {
-            groups.membership.check_commit(note, tally);
+            groups.membership.check_commit(note, reign, tally);
         }
         if note.offset == Offset::NONE && exists {
-            groups.membership.check_removal(note, tally);
+            groups.membership.check_removal(note, reign, tally);
         }
         groups.offsets.noted(note, is_cut, tally);
     }
@@ -135,6 +141,7 @@ impl Checkers {
         header: &BatchHeader,
         closed: Option<&Closed>,
     ) {
+        self.groups.reigns.written(shard.partition, batch);
         let (offsets, event) = (&mut self.groups.offsets, self.tally.event());
         match closed {
             Some(closed) => {

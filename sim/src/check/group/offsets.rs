@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use seedlog::coordinator::schema::{Corrupt, Reader};
 use seedlog::event::OffsetNote;
-use seedlog::ids::{Offset, ProducerId, TopicId};
+use seedlog::ids::{Offset, ProducerId};
 use seedlog::op::Position;
 use seedlog::record::{BatchHeader, records};
 
@@ -15,6 +15,7 @@ use super::super::ghost::GhostBatch;
 use super::super::tally::{Check, Tally};
 use super::super::transaction::Closed;
 use super::Named;
+use super::reigns::Said;
 
 /// Commits remembered of each partition of each group.
 const REMEMBERED: usize = 64;
@@ -41,8 +42,8 @@ struct Kept {
     forgotten: Option<Commit>,
     /// The event up to which nothing was committed.
     began: u64,
-    /// What its coordinator said last, with the member that committed it.
-    said: Option<(Commit, Arc<str>, TopicId)>,
+    /// What each of its coordinators said first, and what last.
+    said: Said<(Arc<OffsetNote>, Arc<OffsetNote>)>,
 }
 
 /// A commit, from the event that brought it to the event that replaced it.
@@ -115,6 +116,40 @@ fn read(key: &[u8], value: Option<&[u8]>) -> Result<Option<(Key, Offset)>, Corru
     Ok(Some(((group, (topic, partition)), offset)))
 }
 
+fn describe(note: &OffsetNote) -> String {
+    let OffsetNote { group, topic, partition, offset, member, at, shard, .. } = note;
+    format!(
+        "group {group:?}, {topic}-{partition}: offset {offset} of member {member:?} (record {at} \
+         of __consumer_offsets-{shard})"
+    )
+}
+
+/// G3. Two that follow one another, said by one coordinator or the second by its successor, which
+/// has read what the first one wrote: the second is later in the log.
+fn check_order(before: &OffsetNote, note: &OffsetNote, is_cut: bool, tally: &mut Tally) {
+    tally.expect(Check::OffsetMonotone, note.at >= before.at, || {
+        format!(
+            "{} overrides the newer record {}: whoever replays the log comes to {}",
+            describe(note),
+            before.at,
+            before.offset
+        )
+    });
+    // A member's own commits may overtake each other on their way.
+    let own = before.member == note.member || note.member.is_empty();
+    // A topic that was made again begins anew.
+    let removed = note.offset == Offset::NONE || before.topic_id != note.topic_id;
+    let holds = own || removed || is_cut || note.offset >= before.offset;
+    tally.expect(Check::OffsetMonotone, holds, || {
+        format!(
+            "{} falls from {}, which member {:?} had committed",
+            describe(note),
+            before.offset,
+            before.member
+        )
+    });
+}
+
 impl Offsets {
     /// A data batch of a shard was committed.
     pub fn written(&mut self, shard: i32, batch: &GhostBatch, header: &BatchHeader, event: u64) {
@@ -156,7 +191,7 @@ impl Offsets {
     }
 
     /// G3, G6. A coordinator says that an offset is committed.
-    pub fn noted(&mut self, note: &OffsetNote, is_cut: bool, tally: &mut Tally) {
+    pub fn noted(&mut self, note: &Arc<OffsetNote>, is_cut: bool, tally: &mut Tally) {
         let key = (Arc::clone(&note.group), (note.topic.clone(), note.partition));
         let kept = self.kept.entry(key).or_default();
         let commit = Commit { offset: note.offset, at: note.at };
@@ -165,45 +200,19 @@ impl Offsets {
             Some(_) => Check::OffsetOutputAtomic,
             None => Check::AckedCommitDurable,
         };
-        let what = || {
-            format!(
-                "group {:?}, {}-{}: offset {} of member {:?} (record {} of \
-                 __consumer_offsets-{})",
-                note.group,
-                note.topic,
-                note.partition,
-                note.offset,
-                note.member,
-                note.at,
-                note.shard
-            )
-        };
         tally.expect(check, known, || {
-            format!("{} counts for its coordinator, but the committed log does not say so", what())
+            let what = describe(note);
+            format!("{what} counts for its coordinator, but the committed log does not say so")
         });
-        if let Some((said, member, topic)) = &kept.said {
-            tally.expect(Check::OffsetMonotone, commit.at >= said.at, || {
-                format!(
-                    "{} overrides the newer record {}: whoever replays the log comes to {}",
-                    what(),
-                    said.at,
-                    said.offset
-                )
-            });
-            // A member's own commits may overtake each other on their way.
-            let own = *member == note.member || note.member.is_empty();
-            // A topic that was made again begins anew.
-            let removed = note.offset == Offset::NONE || *topic != note.topic_id;
-            let holds = own || removed || is_cut || note.offset >= said.offset;
-            tally.expect(Check::OffsetMonotone, holds, || {
-                format!(
-                    "{} falls from {}, which member {member:?} had committed",
-                    what(),
-                    said.offset
-                )
-            });
+        let reign = note.coordinator_epoch;
+        if let Some((_, before)) = kept.said.upto(reign) {
+            check_order(before, note, is_cut, tally);
         }
-        kept.said = Some((commit, Arc::clone(&note.member), note.topic_id));
+        if let Some((after, _)) = kept.said.after(reign) {
+            check_order(note, after, is_cut, tally);
+        }
+        let said = (Arc::clone(note), Arc::clone(note));
+        kept.said.say(reign, said, |(_, last), (_, new)| *last = new);
     }
 
     /// G6. A client was told that its offsets are committed.

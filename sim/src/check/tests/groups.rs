@@ -121,6 +121,87 @@ fn g3_a_marker_brings_back_an_older_record() {
     t.expect("G3");
 }
 
+/// `group_coordinator_failover` seeds 4 (G3) and 37 (G4): one stood still with a record
+/// that its followers had, another one took over and noted more, and then it went on.
+#[test]
+fn g3_g4_a_coordinator_that_stood_still_says_late_what_the_log_had() {
+    let mut t = Cluster::new();
+    t.group(1, &[("a", 1, &[0])]);
+    let first = t.offset(5, None);
+    t.counts(5, first, ("a", 1), None);
+    let late = t.offset(6, None);
+    t.reign = LeaderEpoch(1);
+    t.group(2, &[("b", 2, &[0])]);
+    let newer = t.offset(8, None);
+    t.counts(8, newer, ("b", 2), None);
+    t.reign = LeaderEpoch(0);
+    t.counts(6, late, ("a", 1), None);
+    t.group(1, &[("a", 1, &[0])]);
+    t.reign = LeaderEpoch(1);
+    let newest = t.offset(9, None);
+    t.counts(9, newest, ("b", 2), None);
+    t.expect_nothing();
+    let count = |check| t.checkers.count(check).checked;
+    assert_eq!((count(Check::CommitFencing), count(Check::OffsetMonotone)), (4, 8));
+    t.counts(6, late, ("b", 2), None);
+    assert_eq!(t.codes(), ["G3"], "within its reign it went back");
+}
+
+/// What is said late is judged in the order of the log, on both sides of it.
+#[test]
+fn g3_an_offset_falls_from_one_coordinator_to_the_next() {
+    // The offsets in the order of the log, by other members each, and which falls.
+    let table = [
+        ([5, 6, 8], true, None),
+        ([5, 4, 8], true, Some("offset 4 of member \"b\" (record 1 ")),
+        ([5, 9, 8], true, Some("offset 8 of member \"c\" (record 2 ")),
+        ([5, 6, 4], true, Some("offset 4 of member \"c\" (record 2 ")),
+        ([5, 6, 8], false, None),
+        ([5, 9, 8], false, Some("offset 8 of member \"c\" (record 2 ")),
+    ];
+    for (offsets, late, falls) in table {
+        let mut t = Cluster::new();
+        let [first, second, third] = offsets.map(|offset| {
+            t.reign = LeaderEpoch(i32::from(t.end(OFFSETS) == 2));
+            t.offset(offset, None)
+        });
+        let last =
+            if late { [(2, third, 1), (1, second, 0)] } else { [(1, second, 0), (2, third, 1)] };
+        for (number, at, reign) in [(0, first, 0)].into_iter().chain(last) {
+            t.reign = LeaderEpoch(reign);
+            t.counts(offsets[number], at, (["a", "b", "c"][number], 1), None);
+        }
+        let codes: &[&str] = if falls.is_some() { &["G3"] } else { &[] };
+        assert_eq!(t.codes(), codes, "{offsets:?} {late}");
+        let text = format!("{:?}", t.checkers.violations()).replace('\\', "");
+        assert!(falls.is_none_or(|falls| text.contains(falls)), "{offsets:?} {late}: {text}");
+    }
+}
+
+/// KAFKA-14505, over a change of coordinators: the one that ends the transaction has read the
+/// record that its predecessor wrote, and says late, behind the staged one.
+#[test]
+fn g3_a_successor_brings_back_an_older_record() {
+    for late in [false, true] {
+        let mut t = Cluster::new();
+        t.begin(0);
+        let staged = t.offset(5, Some((PRODUCER, 0)));
+        let plain = t.offset(6, None);
+        if !late {
+            t.counts(6, plain, ("a", 1), None);
+        }
+        t.decide(1, true);
+        t.reign = LeaderEpoch(1);
+        t.marker(OFFSETS, 1, true);
+        t.counts(5, staged, ("a", 1), Some(PRODUCER));
+        if late {
+            t.reign = LeaderEpoch(0);
+            t.counts(6, plain, ("a", 1), None);
+        }
+        assert_eq!(t.codes(), ["G3"], "{late}");
+    }
+}
+
 #[test]
 fn j8_a_member_need_not_read_on_what_its_group_gave_to_another() {
     for (owner, codes) in [("a", &["J8"][..]), ("b", &[])] {
@@ -172,6 +253,45 @@ fn g4_an_offset_of_a_member_that_the_group_does_not_have() {
         t.counts(5, at, by, None);
         assert_eq!(t.codes(), ["G4"], "{by:?}");
     }
+}
+
+/// KAFKA-20634: its place in the log is another one's, in whose group the member is not.
+#[test]
+fn g4_a_deposed_coordinator_counts_what_another_one_has_overwritten() {
+    let mut t = Cluster::new();
+    t.group(1, &[("a", 1, &[0])]);
+    t.reign = LeaderEpoch(1);
+    t.group(2, &[("b", 2, &[0])]);
+    let at = t.offset(5, None);
+    t.reign = LeaderEpoch(0);
+    t.counts(5, at, ("a", 1), None);
+    assert_eq!(t.codes(), ["G4"]);
+}
+
+/// Its successor did not say anything of the group, which it has as it was.
+#[test]
+fn g4_a_successor_takes_offsets_of_a_member_that_it_does_not_have() {
+    for (by, codes) in [(("a", 1), &[][..]), (("b", 1), &["G4"])] {
+        let mut t = Cluster::new();
+        t.group(1, &[("a", 1, &[0])]);
+        t.reign = LeaderEpoch(1);
+        let at = t.offset(5, None);
+        t.counts(5, at, by, None);
+        assert_eq!(t.codes(), codes, "{by:?}");
+    }
+}
+
+#[test]
+fn g2_what_a_coordinator_says_late_brings_no_believer_back() {
+    let mut t = Cluster::new();
+    t.group(1, &[("a", 1, &[0])]);
+    t.checkers.rebalanced(1, "g", &assigned("a", 1, &[0]));
+    t.reign = LeaderEpoch(1);
+    t.group(2, &[("b", 2, &[0])]);
+    t.reign = LeaderEpoch(0);
+    t.group(1, &[("a", 1, &[0]), ("b", 1, &[])]);
+    t.checkers.rebalanced(2, "g", &assigned("b", 2, &[0]));
+    t.expect_nothing();
 }
 
 #[test]
