@@ -39,6 +39,8 @@ pub struct TransactionSeen {
 /// One group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSeen {
+    /// The leader epoch of the coordinator that told of it.
+    pub reign: LeaderEpoch,
     pub generation: i32,
     /// Their ids, in order.
     pub members: Vec<Arc<str>>,
@@ -124,10 +126,15 @@ impl Coordinators {
     }
 
     fn group_told(&mut self, note: &GroupNote) {
-        let ids = note.members.iter().map(|member| Arc::clone(&member.member));
-        let mut seen = GroupSeen { generation: note.generation, members: ids.collect() };
-        seen.members.sort_unstable();
+        let (reign, generation) = (note.coordinator_epoch, note.generation);
         let old = self.groups.get(&note.group);
+        // One that stood still tells late what its successor knows better.
+        if old.is_some_and(|old| old.reign > reign) {
+            return;
+        }
+        let ids = note.members.iter().map(|member| Arc::clone(&member.member));
+        let mut seen = GroupSeen { reign, generation, members: ids.collect() };
+        seen.members.sort_unstable();
         self.rebalances += u64::from(old.is_none_or(|old| old.generation < seen.generation));
         self.rejoins += old.map_or(0, |old| replaced(old, &seen));
         self.groups.insert(Arc::clone(&note.group), seen);
@@ -213,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    fn group(generation: i32, members: &[&str]) -> Event {
+    fn group(reign: i32, generation: i32, members: &[&str]) -> Event {
         let member = |id: &&str| GroupMemberNote {
             member: (*id).into(),
             epoch: generation,
@@ -224,7 +231,7 @@ mod tests {
             group: "g".into(),
             generation,
             shard: 0,
-            coordinator_epoch: LeaderEpoch(0),
+            coordinator_epoch: LeaderEpoch(reign),
             members: members.iter().map(member).collect(),
         }))
     }
@@ -232,19 +239,21 @@ mod tests {
     #[test]
     fn a_later_generation_is_a_rebalance_and_another_member_within_one_a_rejoin() {
         let table = [
-            // generation, members, rebalances and rejoins so far
-            (1, &["a-1", "b-1"][..], (1, 0)),
+            // epoch, generation, members, rebalances and rejoins so far
+            (0, 1, &["a-1", "b-1"][..], (1, 0)),
             // A new coordinator tells what it has read.
-            (1, &["b-1", "a-1"], (1, 0)),
-            (1, &["a-2", "b-1"], (1, 1)),
-            (2, &["a-2", "b-1", "c-1"], (2, 1)),
-            (3, &["a-2", "b-2"], (3, 1)),
+            (1, 1, &["b-1", "a-1"], (1, 0)),
+            (1, 1, &["a-2", "b-1"], (1, 1)),
+            (1, 2, &["a-2", "b-1", "c-1"], (2, 1)),
+            (1, 3, &["a-2", "b-2"], (3, 1)),
+            // The one before it had stood still.
+            (0, 5, &["a-1", "b-1"], (3, 1)),
             // One that was lost with its coordinator begins anew.
-            (1, &["a-3"], (3, 1)),
+            (2, 1, &["a-3"], (3, 1)),
         ];
         let mut seen = Coordinators::default();
-        for (generation, members, counts) in table {
-            seen.told(ProcessId(0), &group(generation, members));
+        for (reign, generation, members, counts) in table {
+            seen.told(ProcessId(0), &group(reign, generation, members));
             assert_eq!((seen.rebalances, seen.rejoins), counts, "{generation} {members:?}");
         }
         assert_eq!(seen.group("g").expect("it was told").members.len(), 1);
