@@ -16,6 +16,9 @@ use crate::scenario::script::{
 use crate::scenario::{Fault, FaultKind, Target};
 use crate::world::ProcessId;
 
+/// Who has heard of somebody within this time talks to them: more than heartbeats are apart.
+pub(super) const LATELY: Duration = Duration::from_secs(3);
+
 /// What a source decided.
 #[derive(Default)]
 struct Blow {
@@ -357,11 +360,15 @@ impl Run {
         inside
     }
 
+    /// One direction between a process and one of those that it talks to: a link that nobody uses is
+    /// not hurt.
     fn strike_link(&mut self, index: usize, rng: &mut Rng, act: LinkAct) -> Option<Blow> {
         let from = self.victim(index, rng)?;
-        let others: Vec<ProcessId> =
-            self.cluster.everybody().filter(|process| *process != from).collect();
-        let to = others[rng.index(others.len())];
+        let peers = self.world.peers(from, LATELY);
+        if peers.is_empty() {
+            return None;
+        }
+        let to = peers[rng.index(peers.len())];
         let (one, other) = (self.one(from), self.one(to));
         let (one, other) = if rng.chance(1, 2) { (one, other) } else { (other, one) };
         Some(Blow {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use seedlog::broker::Broker;
 use seedlog::time::Duration;
 
+use super::strike::LATELY;
 use crate::cluster::Process;
 use crate::run::{Phase, Run};
 use crate::scenario::Scenario;
@@ -14,12 +15,16 @@ use crate::world::ProcessId;
 
 /// A run with one source of faults, in the step after its first strike.
 fn struck(source: &str) -> Run {
+    struck_by(source, 1)
+}
+
+fn struck_by(source: &str, seed: u64) -> Run {
     let text = format!(
         "# One source.\n[cluster]\nbrokers = 3\ncontrollers = 3\n\
          [[fault]]\n{source}\nevery = \"1s\"\nfor = \"2s\"\n"
     );
     let scenario = Scenario::parse("one.toml", &text, &[]).expect("a sound scenario");
-    let mut run = Run::new(&Arc::new(scenario), 1, true);
+    let mut run = Run::new(&Arc::new(scenario), seed, true);
     while run.sources[0].struck == 0 {
         assert!(run.step(), "the source strikes before the run ends");
     }
@@ -83,6 +88,16 @@ fn a_split_leaves_two_groups_that_hear_themselves_only() {
     let across = pairs.filter(|(from, to)| inside.contains(from) != inside.contains(to));
     assert_eq!(blocked(&run), across.collect());
     relents(run);
+}
+
+#[test]
+fn a_link_that_is_struck_is_in_use() {
+    for seed in 0..20 {
+        let run = struck_by("kind = \"cut\"\ntarget = \"client\"", seed);
+        let blocked: Vec<(ProcessId, ProcessId)> = blocked(&run).into_iter().collect();
+        let [(from, to)] = blocked[..] else { panic!("seed {seed}: {blocked:?}") };
+        assert!(run.world.peers(from, LATELY).contains(&to), "seed {seed}: {from:?} to {to:?}");
+    }
 }
 
 #[test]

@@ -136,6 +136,12 @@ impl Connection {
         self.ends.iter().all(|end| end.state == EndState::Closed)
     }
 
+    /// When the last that was sent has arrived, or will; zero before anything was.
+    pub(super) fn last_use(&self) -> Instant {
+        let [there, back] = &self.directions;
+        there.last.max(back.last)
+    }
+
     pub(super) fn joins(&self, one: ProcessId, other: ProcessId) -> bool {
         let [client, server] = [self.ends[0].process, self.ends[1].process];
         (client, server) == (one, other) || (client, server) == (other, one)

@@ -32,7 +32,7 @@ use bytes::Bytes;
 use seedlog::ids::{CallId, Endpoint};
 use seedlog::machine::{Effects, FileKey, Machine, Survived};
 use seedlog::op::Op;
-use seedlog::time::{Instant, Now};
+use seedlog::time::{Duration, Instant, Now};
 
 pub use self::clock::EPOCH_MS;
 use self::connection::Connections;
@@ -233,6 +233,22 @@ impl<N: Node> World<N> {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.iter().count()
+    }
+
+    /// Whom a process has a connection to on which something was under way within that time, in the
+    /// order of their ids.
+    #[must_use]
+    pub fn peers(&self, process: ProcessId, within: Duration) -> Vec<ProcessId> {
+        let names = self.connections.of(process).into_iter();
+        let mut peers: Vec<ProcessId> = names
+            .filter_map(|(name, side)| Some((self.connections.get(name)?, side)))
+            .filter(|(connection, _)| connection.last_use() + within >= self.time)
+            .map(|(connection, side)| connection.end(side.other()).process)
+            .filter(|peer| *peer != process)
+            .collect();
+        peers.sort_unstable();
+        peers.dedup();
+        peers
     }
 
     #[must_use]
