@@ -360,8 +360,8 @@ impl Run {
         inside
     }
 
-    /// One direction between a process and one of those that it talks to: a link that nobody uses is
-    /// not hurt.
+    /// One direction between a process and one of those that it talks to: a link that nobody uses
+    /// is not hurt.
     fn strike_link(&mut self, index: usize, rng: &mut Rng, act: LinkAct) -> Option<Blow> {
         let from = self.victim(index, rng)?;
         let peers = self.world.peers(from, LATELY);

@@ -11,8 +11,8 @@ use crate::event::ApplicationNote;
 use crate::op::{ConsumedRecord, GroupMetadata, Op, Outcome, Rebalance};
 use crate::time::{Duration, Instant};
 
-/// How long a poll waits for records, and how often whoever has no room for any asks what has become
-/// of its membership: it would be taken for dead (KIP-62), and not hear of it (`everything` seed 1
+/// How long a poll waits for records, and how often whoever has no room for any asks what became of
+/// its membership: it would be taken for dead (KIP-62), and not hear of it (`everything` seed 1
 /// over 30 minutes: two full processes held partitions that they had lost, for ever).
 const POLL_TIMEOUT: Duration = Duration::from_millis(500);
 
