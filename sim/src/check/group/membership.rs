@@ -25,6 +25,10 @@ pub struct Membership {
 struct Believer {
     group: Arc<str>,
     member: Arc<str>,
+    /// The generation, or member epoch, in which it was told last.
+    generation: i32,
+    /// Whether it has a name of its own (KIP-345).
+    is_static: bool,
     holds: BTreeSet<Named>,
 }
 
@@ -129,9 +133,12 @@ impl Membership {
                 let believer = self.believers.entry(client).or_insert_with(|| Believer {
                     group: Arc::from(group),
                     member: Arc::clone(&metadata.member),
+                    generation: metadata.generation,
+                    is_static: metadata.instance.is_some(),
                     holds: BTreeSet::new(),
                 });
                 believer.member = Arc::clone(&metadata.member);
+                believer.generation = metadata.generation;
                 believer.holds.extend(partitions.iter().cloned());
                 for partition in partitions {
                     self.check_alone(client, group, partition, tally);
@@ -140,7 +147,10 @@ impl Membership {
         }
     }
 
-    /// G2. Whoever else believes to hold a partition must be out of the group.
+    /// G2. Whoever else believes to hold a partition must be out of the group. A round waits no
+    /// longer for a static member than for others, and keeps its place all the same (KIP-345): one
+    /// that has not joined again reads on, as a zombie whose commits are refused, until it is
+    /// told (`everything` seed 3152).
     fn check_alone(&self, client: u32, group: &str, partition: &Named, tally: &mut Tally) {
         let (Some(note), Some(new)) = (self.group(group), self.believers.get(&client)) else {
             return;
@@ -152,7 +162,9 @@ impl Membership {
         let mut others = self.believers.iter().filter(|(other, believer)| {
             **other != client && *believer.group == *group && believer.holds.contains(partition)
         });
-        let other = others.find(|(_, believer)| current(&believer.member));
+        let late =
+            |believer: &Believer| believer.is_static && believer.generation < note.generation;
+        let other = others.find(|(_, other)| current(&other.member) && !late(other));
         tally.expect(Check::NoTwoBelievers, other.is_none(), || {
             let Some((other, believer)) = other else { return String::new() };
             format!(

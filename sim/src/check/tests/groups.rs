@@ -87,6 +87,31 @@ fn g2_who_gave_it_up_or_is_out_of_the_group_is_no_believer() {
     }
 }
 
+/// `a` holds a partition since generation 1 and `b` is given it in generation 2: whether `a`, which
+/// has a name of its own, was told of generation 2.
+#[test]
+fn g2_a_static_member_that_has_not_joined_again_is_late_and_no_believer() {
+    for told in [false, true] {
+        let mut t = Cluster::new();
+        let named = |generation, partitions: &[i32]| {
+            let change = assigned("a", generation, partitions);
+            let Rebalance::Assigned(partitions, metadata) = change else { panic!("{change:?}") };
+            Rebalance::Assigned(
+                partitions,
+                GroupMetadata { instance: Some("a".into()), ..metadata },
+            )
+        };
+        t.group(1, &[("a", 1, &[0])]);
+        t.checkers.rebalanced(1, "g", &named(1, &[0]));
+        t.group(2, &[("a", 2, &[]), ("b", 2, &[0])]);
+        if told {
+            t.checkers.rebalanced(1, "g", &named(2, &[]));
+        }
+        t.checkers.rebalanced(2, "g", &assigned("b", 2, &[0]));
+        assert_eq!(t.codes(), if told { &["G2"][..] } else { &[] });
+    }
+}
+
 #[test]
 fn g3_an_offset_falls_by_another_member() {
     let mut t = Cluster::new();
