@@ -38,8 +38,7 @@ impl Lossy {
     }
 
     /// Whether what this broker holds of a partition cannot be relied on: it has lost something,
-    /// and
-    /// has not been admitted to the ISR since.
+    /// and has not been admitted to the ISR since.
     fn is(&self, node: NodeId, partition: &PartitionImage, image: &Image) -> bool {
         let Some(epoch) = self.since.get(&node) else { return false };
         image.brokers.get(&node).is_none_or(|broker| broker.epoch <= *epoch)
@@ -90,9 +89,8 @@ impl Run {
     }
 
     /// Whether this process may die, although its disk keeps everything. A new incarnation counts
-    /// as
-    /// unclean and leaves ISR and ELR (KIP-966), so the controller may come to elect whom it knows
-    /// as the last leader: that must not be one whose disk has lost something.
+    /// as unclean and leaves ISR and ELR (KIP-966), so the controller may come to elect whom it
+    /// knows as the last leader: that must not be one whose disk has lost something.
     pub(super) fn may_die(&self, process: ProcessId) -> bool {
         self.may_go(process, |partition, others| {
             let lossy = |node: &NodeId| self.lossy.is(*node, partition, &self.image);
@@ -101,8 +99,7 @@ impl Run {
     }
 
     /// Whether `allows` says so for each partition of this broker, told whether another candidate
-    /// is
-    /// up, known to the controller, and whole.
+    /// is up, known to the controller, and whole.
     fn may_go(&self, process: ProcessId, allows: impl Fn(&PartitionImage, bool) -> bool) -> bool {
         if !self.atlas_on {
             return true;

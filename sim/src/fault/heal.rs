@@ -11,8 +11,7 @@ use crate::world::{Dice, Draw as _, NetworkFaults, ProcessId, Subject};
 
 impl Run {
     /// Chooses the core and makes it healthy: up, running, connected. Disks and clocks are good
-    /// again
-    /// everywhere: who is outside the core is either well, or away.
+    /// again everywhere: who is outside the core is either well, or away.
     pub(crate) fn heal_core(&mut self) {
         self.core = self.choose_core();
         let core = self.core.clone();
